@@ -1,0 +1,1 @@
+"""Pixels in, detections out. An engine runs tensors; a detector knows what they mean."""

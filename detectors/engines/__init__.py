@@ -1,0 +1,1 @@
+"""Runtimes: tensors in, tensors out. They know no model family."""

@@ -1,0 +1,121 @@
+"""COCO mean average precision, in NumPy, for data whose pictures do not label every class.
+
+A class is evaluated only on the pictures that label it. Otherwise as COCO does it: at most 100
+boxes per picture, ten IoU thresholds, precision made monotone and read at 101 recall points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.arrays import F32, F64, I64, Bool
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALL_POINTS = np.linspace(0.0, 1.0, 101)
+MAX_PER_PICTURE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is in a picture: boxes (M, 4) xyxy, class_id (M,), and the classes it labels at all."""
+
+    xyxy: F32
+    class_id: I64
+    labelled: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a detector found in it: boxes (N, 4) xyxy, score (N,), class_id (N,)."""
+
+    xyxy: F32
+    score: F32
+    class_id: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Average precision per class; nan for a class without a box in the pictures that label it."""
+
+    ap50: F64
+    ap50_95: F64
+
+    @property
+    def map50(self) -> float:
+        """Mean over the classes at IoU 0.5."""
+        return float(np.nanmean(self.ap50))
+
+    @property
+    def map50_95(self) -> float:
+        """Mean over the classes and the IoU thresholds 0.50, 0.55 ... 0.95."""
+        return float(np.nanmean(self.ap50_95))
+
+
+def evaluate(found: Sequence[Found], truths: Sequence[Truth], classes: int) -> Metrics:
+    """Metrics over pictures; `found[i]` belongs to `truths[i]`."""
+    per_class = np.array([_average_precision(found, truths, c) for c in range(classes)])
+    return Metrics(per_class[:, 0], per_class.mean(axis=1))
+
+
+def _average_precision(found: Sequence[Found], truths: Sequence[Truth], class_id: int) -> F64:
+    """(10,) average precision of one class at each IoU threshold."""
+    scores, hits, boxes = [], [], 0
+    for prediction, truth in zip(found, truths, strict=True):
+        if class_id not in truth.labelled:
+            continue
+        wanted = truth.xyxy[truth.class_id == class_id]
+        mine = np.flatnonzero(prediction.class_id == class_id)
+        mine = mine[np.argsort(-prediction.score[mine], kind="stable")][:MAX_PER_PICTURE]
+        boxes += len(wanted)
+        scores.append(prediction.score[mine])
+        hits.append(_matches(prediction.xyxy[mine], wanted))
+    if boxes == 0:
+        return np.full(len(IOU_THRESHOLDS), np.nan)
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    return _area_under(np.concatenate(hits, axis=1)[:, order], boxes)
+
+
+def _matches(xyxy: F32, wanted: F32) -> Bool:
+    """(10, N) hits: box after box takes the free truth it overlaps most, if by the threshold."""
+    hits = np.zeros((len(IOU_THRESHOLDS), len(xyxy)), np.bool_)
+    if len(xyxy) == 0 or len(wanted) == 0:
+        return hits
+    ious = iou_matrix(xyxy, wanted)
+    for row, threshold in zip(hits, IOU_THRESHOLDS, strict=True):
+        free = np.ones(len(wanted), np.bool_)
+        for n in np.flatnonzero(ious.max(axis=1) >= threshold):
+            best = int(np.where(free, ious[n], -1.0).argmax())
+            if free[best] and ious[n, best] >= threshold:
+                free[best] = False
+                row[n] = True
+    return hits
+
+
+def iou_matrix(a: F32, b: F32) -> F64:
+    """IoU of every pair: (N, 4) and (M, 4) xyxy -> (N, M)."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    near = np.maximum(a[:, None, :2], b[None, :, :2])
+    far = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    overlap = np.clip(far - near, 0, None).prod(-1)
+    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(-1), (b[:, 2:] - b[:, :2]).prod(-1)
+    union = area_a[:, None] + area_b[None] - overlap
+    ious: F64 = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return ious
+
+
+def _area_under(hits: Bool, boxes: int) -> F64:
+    """Mean precision at the 101 recall points; hits (10, N) in descending order of score."""
+    if hits.shape[1] == 0:
+        return np.zeros(len(hits))
+    true = hits.cumsum(axis=1)
+    recall = true / boxes
+    precision = true / np.arange(1, hits.shape[1] + 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    result = np.zeros(len(hits))
+    for n, (r, p) in enumerate(zip(recall, envelope, strict=True)):
+        at = np.searchsorted(r, RECALL_POINTS, side="left")
+        result[n] = np.where(at < len(p), p[np.minimum(at, len(p) - 1)], 0.0).mean()
+    return result

@@ -1,0 +1,83 @@
+"""Fusing: training-time branches and batch norms become single convolutions.
+
+With t = gamma / sqrt(var + eps) a batch norm is y = t * x + (beta - mean * t), and convolutions of
+one stride add up after padding their kernels to one size. Values are fused in float64.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detectors.yolo_nas.blocks import Conv, ConvBNReLU, QARepVGGBlock
+
+
+@torch.no_grad()
+def fuse_blocks(model: nn.Module, *, full: bool) -> None:
+    """Fuse every QARepVGG block of `model` in place; already fused blocks may go on to full."""
+    for module in model.modules():
+        if isinstance(module, QARepVGGBlock):
+            if module.form == "branches":
+                _fuse_branches(module)
+            if full and module.form == "partial":
+                _fuse_post_bn(module)
+
+
+@torch.no_grad()
+def fold_batch_norms(model: nn.Module) -> None:
+    """Fold the batch norm of every plain Conv + BN pair into its convolution, in place.
+
+    For inference only; the result computes the same and has other state-dict keys.
+    """
+    for module in model.modules():
+        if isinstance(module, Conv):
+            module.conv = _folded(module.conv, module.bn)
+            module.bn = nn.Identity()  # type: ignore[assignment]
+        elif isinstance(module, ConvBNReLU) and len(module.seq) > 1:
+            conv, bn = module.seq
+            module.seq = nn.Sequential(_folded(conv, bn))  # type: ignore[arg-type]
+
+
+def _fuse_branches(block: QARepVGGBlock) -> None:
+    kernel, bias = _scaled(block.branch_3x3.conv.weight.double(), None, block.branch_3x3.bn)
+    kernel = kernel + functional.pad(block.branch_1x1.weight.double(), (1, 1, 1, 1))
+    if block.branch_1x1.bias is not None:
+        bias = bias + block.branch_1x1.bias.double()
+    if block.identity:
+        kernel[:, :, 1, 1] += torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
+    _assign(block.rbr_reparam, kernel, bias)
+    block.rbr_reparam.requires_grad_(True)
+    del block.branch_3x3, block.branch_1x1
+    block.form = "partial"
+
+
+def _fuse_post_bn(block: QARepVGGBlock) -> None:
+    conv = block.rbr_reparam
+    assert conv.bias is not None
+    _assign(conv, *_scaled(conv.weight.double(), conv.bias.double(), block.post_bn))
+    conv.requires_grad_(False)
+    del block.post_bn
+    block.form = "full"
+
+
+def _scaled(kernel: Tensor, bias: Tensor | None, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Kernel and bias of `bn` after a convolution, in float64."""
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
+    t = bn.weight.double() / torch.sqrt(bn.running_var.double() + bn.eps)
+    start = 0.0 if bias is None else bias
+    return kernel * t.view(-1, 1, 1, 1), bn.bias.double() + (start - bn.running_mean.double()) * t
+
+
+def _assign(conv: nn.Conv2d, kernel: Tensor, bias: Tensor) -> None:
+    assert conv.bias is not None
+    conv.weight.copy_(kernel)
+    conv.bias.copy_(bias)
+
+
+def _folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
+    kernel, bias = _scaled(conv.weight.double(), None, bn)
+    conv.weight.copy_(kernel)
+    conv.bias = nn.Parameter(bias.to(conv.weight))
+    return conv

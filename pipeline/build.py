@@ -1,0 +1,238 @@
+"""Configuration to objects: the only file that knows every folder.
+
+Clients and decoders are imported when a configuration asks for them, so that a run loads only what
+it uses.
+"""
+
+import hashlib
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pipeline
+from detectors.base import Detector
+from detectors.engines.onnxruntime import OnnxRuntimeEngine
+from detectors.yolo_nas.detector import YoloNasDetector, resolve
+from pipeline.config import (
+    FileSourceConfig,
+    FolderSourceConfig,
+    JsonLinesSinkConfig,
+    KafkaSinkConfig,
+    LineConfig,
+    ModelConfig,
+    PipelineConfig,
+    RedisSinkConfig,
+    SourceConfig,
+    StreamConfig,
+    StreetSourceConfig,
+    TrackingConfig,
+    VideoSinkConfig,
+)
+from pipeline.core.clock import Clock, utc_datetime
+from pipeline.core.geometry import Line
+from pipeline.core.messages import Model, Producer
+from pipeline.stream import MakeSource
+from sinks.base import PictureSink, Sink
+from stages.base import Source, Tracker
+from stages.zones.line import LineCounter
+
+
+def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
+    """All streams, with every `files` source replaced by one stream per file.
+
+    Raises `ConfigError` when a pattern finds nothing.
+    """
+    from stages.sources.find import expand
+
+    streams: list[StreamConfig] = []
+    for stream in config.streams:
+        if not isinstance(stream.source, FolderSourceConfig):
+            streams.append(stream)
+            continue
+        for found in expand(stream.source.pattern):
+            file = FileSourceConfig(kind="file", path=Path(found.location))
+            streams.append(
+                stream.model_copy(update={"id": f"{stream.id}-{found.name}", "source": file})
+            )
+    return streams
+
+
+def source_maker(stream: StreamConfig, clock: Clock) -> MakeSource:
+    """How to make the source of a stream, anew for every connection."""
+
+    def make(epoch: int, first_seq: int) -> Source:
+        return _make_source(stream.id, stream.source, epoch, first_seq, clock)
+
+    return make
+
+
+def _make_source(
+    stream_id: str, source: SourceConfig, epoch: int, first_seq: int, clock: Clock
+) -> Source:
+    position = {"epoch": epoch, "first_seq": first_seq}
+    match source.kind:
+        case "file":
+            from stages.sources.file import FileSource
+
+            return FileSource(
+                stream_id, source.path, realtime=source.realtime, clock=clock, **position
+            )
+        case "images":
+            from stages.sources.images import ImageFolderSource
+
+            return ImageFolderSource(
+                stream_id, source.path, fps=source.fps, clock=clock, **position
+            )
+        case "rtsp":
+            from stages.sources.rtsp import RtspSource
+
+            password = source.password.get_secret_value() if source.password else None
+            return RtspSource(
+                stream_id,
+                source.url,
+                user=source.user,
+                password=password,
+                transport=source.transport,
+                open_timeout_s=source.open_timeout_s,
+                read_timeout_s=source.read_timeout_s,
+                clock=clock,
+                **position,
+            )
+        case "street":
+            return _make_street(stream_id, source, clock, position)
+        case "files":
+            raise AssertionError("expand_streams replaces every 'files' source")
+
+
+def _make_street(
+    stream_id: str, source: StreetSourceConfig, clock: Clock, position: dict[str, int]
+) -> Source:
+    from stages.sources.street.source import StreetSource
+
+    return StreetSource(
+        stream_id,
+        seed=source.seed,
+        seconds=source.seconds,
+        fps=source.fps,
+        width=source.width,
+        height=source.height,
+        clock=clock,
+        **position,
+    )
+
+
+def make_detector(config: ModelConfig, least_score: float) -> YoloNasDetector:
+    """Load the model; it finds what scores `least_score` or more. Raises `EngineLoadError`."""
+    path = resolve(config.name)
+    return YoloNasDetector(
+        OnnxRuntimeEngine(path, config.threads),
+        path,
+        score_threshold=least_score,
+        iou_threshold=config.iou_threshold,
+        classes=config.classes,
+    )
+
+
+def make_tracker(config: TrackingConfig) -> Tracker | None:
+    """One stream's tracker; None when tracking is off."""
+    from stages.tracking import Tracker as ByteTracker
+
+    if not config.enabled:
+        return None
+    return ByteTracker(**config.model_dump(exclude={"enabled"}))
+
+
+def make_lines(lines: Sequence[LineConfig]) -> list[LineCounter]:
+    """One stream's counters."""
+    return [LineCounter(Line(line.name, line.start, line.end)) for line in lines]
+
+
+def make_sinks(config: PipelineConfig) -> list[tuple[Sink, int]]:
+    """All message sinks, each with its place in `config.sinks`."""
+    found = ((_make_sink(sink, _name(config, i)), i) for i, sink in enumerate(config.sinks))
+    return [(sink, place) for sink, place in found if sink is not None]
+
+
+def make_picture_sinks(config: PipelineConfig) -> list[tuple[PictureSink, int]]:
+    """All picture sinks, each with its place in `config.sinks`."""
+    from sinks.video import VideoSink
+
+    return [
+        (VideoSink(sink.path, name=_name(config, place)), place)
+        for place, sink in enumerate(config.sinks)
+        if isinstance(sink, VideoSinkConfig)
+    ]
+
+
+def _name(config: PipelineConfig, place: int) -> str:
+    """The name given to a sink, or its kind, numbered from the second of a kind on."""
+    sink = config.sinks[place]
+    before = sum(other.kind == sink.kind for other in config.sinks[:place])
+    return sink.name or (f"{sink.kind}-{before + 1}" if before else sink.kind)
+
+
+def _make_sink(
+    sink: JsonLinesSinkConfig | KafkaSinkConfig | RedisSinkConfig | VideoSinkConfig, name: str
+) -> Sink | None:
+    match sink:
+        case JsonLinesSinkConfig():
+            from sinks.jsonl import JsonLinesSink
+
+            return JsonLinesSink(sink.path, name=name)
+        case KafkaSinkConfig():
+            return _make_kafka(sink, name)
+        case RedisSinkConfig():
+            from sinks.redis import RedisSink
+
+            return RedisSink(
+                sink.url,
+                sink.stream,
+                sink.mode,
+                sink.maxlen,
+                password=sink.password.get_secret_value() if sink.password else None,
+                name=name,
+                connect_timeout_s=sink.connect_timeout_s,
+            )
+        case VideoSinkConfig():
+            return None
+
+
+def _make_kafka(sink: KafkaSinkConfig, name: str) -> Sink:
+    from sinks.kafka import KafkaSink
+
+    return KafkaSink(
+        sink.bootstrap_servers,
+        sink.topic,
+        name=name,
+        connect_timeout_s=sink.connect_timeout_s,
+        username=sink.user,
+        password=sink.password.get_secret_value() if sink.password else None,
+        sasl_mechanism=sink.sasl_mechanism or "PLAIN",
+        tls=sink.tls,
+    )
+
+
+def make_producer(config: PipelineConfig, detector: Detector, clock: Clock) -> Producer:
+    """Who writes the messages of this run."""
+    return Producer(
+        instance=f"{socket.gethostname()}:{os.getpid()}",
+        version=pipeline.__version__,
+        run_id=config.run_id or _run_id(config, clock),
+        model=Model(
+            name=detector.name,
+            sha256=detector.sha256,
+            precision=detector.precision,
+            engine=detector.engine_name,
+        ),
+    )
+
+
+def _run_id(config: PipelineConfig, clock: Clock) -> str:
+    """The same for every run over the same files, so that a re-run gives the same message ids; new
+    for every run with a live stream, whose frames never come again."""
+    said = config.model_dump_json(exclude={"sinks"})
+    digest = hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
+    if any(stream.live for stream in config.streams):
+        return f"{utc_datetime(clock.utc_ns()):%Y%m%dT%H%M%S.%fZ}-{digest}"
+    return digest

@@ -1,0 +1,139 @@
+"""A bounded queue between two threads, with an account of everything that passed.
+
+At any moment `offered = taken + dropped + waiting`.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+WhenFull = Literal["block", "drop_oldest", "drop_newest"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatistics:
+    """Counts since the channel was made; `waiting` is now."""
+
+    offered: int
+    taken: int
+    dropped: int
+    waiting: int
+
+
+class Channel(Generic[T]):
+    """A queue of at most `capacity` items.
+
+    `when_full` says what `put` does when there is no room: `block` until there is,
+    `drop_oldest` item waiting, or `drop_newest`, the offered item itself. `on_drop` is told every
+    dropped item, in the dropping thread, outside the lock. Channels that are read together share
+    one `condition`, which is notified at every change.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        when_full: WhenFull,
+        *,
+        condition: threading.Condition | None = None,
+        on_drop: Callable[[T], None] | None = None,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"Channel: capacity must be at least 1, not {capacity}")
+        self._capacity = capacity
+        self._when_full = when_full
+        self._changed = condition or threading.Condition()
+        self._on_drop = on_drop
+        self._items: deque[T] = deque()
+        self._closed = False
+        self._offered = 0
+        self._taken = 0
+        self._dropped = 0
+
+    def put(self, item: T) -> bool:
+        """Offer an item. False: the channel is closed, or the item was the one dropped.
+
+        Blocks only under `when_full="block"`, until there is room or the channel closes.
+        """
+        with self._changed:
+            if self._when_full == "block":
+                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+            self._offered += 1
+            victim, accepted = self._place(item)
+            self._changed.notify_all()
+        if victim is not None:
+            self._report([victim])
+        return accepted
+
+    def _place(self, item: T) -> tuple[T | None, bool]:
+        """Queue the item: what was dropped for it, and whether it was taken in."""
+        if self._closed or (
+            len(self._items) == self._capacity and self._when_full != "drop_oldest"
+        ):
+            self._dropped += 1
+            return item, False
+        victim = None
+        if len(self._items) == self._capacity:
+            victim = self._items.popleft()
+            self._dropped += 1
+        self._items.append(item)
+        return victim, True
+
+    def take_nowait(self) -> T | None:
+        """The oldest item, or None when there is none now."""
+        with self._changed:
+            if not self._items:
+                return None
+            self._taken += 1
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def take(self, most: int, within_s: float | None = None) -> list[T]:
+        """Up to `most` items, oldest first. Blocks until there is one, the channel is finished, or
+        `within_s` is over; an empty list means one of the latter two."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed, within_s)
+            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            self._taken += len(taken)
+            self._changed.notify_all()
+            return taken
+
+    def close(self) -> None:
+        """No more `put`; what waits can still be taken. Idempotent."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def abort(self) -> None:
+        """Close, and drop what waits. Idempotent."""
+        with self._changed:
+            self._closed = True
+            victims = list(self._items)
+            self._items.clear()
+            self._dropped += len(victims)
+            self._changed.notify_all()
+        self._report(victims)
+
+    def _report(self, victims: list[T]) -> None:
+        if self._on_drop is not None:
+            for victim in victims:
+                self._on_drop(victim)
+
+    @property
+    def closed(self) -> bool:
+        """True once `close` or `abort` was called."""
+        return self._closed
+
+    @property
+    def finished(self) -> bool:
+        """True when closed and empty: nothing will ever come again."""
+        with self._changed:
+            return self._closed and not self._items
+
+    def statistics(self) -> ChannelStatistics:
+        """A consistent snapshot of the counts."""
+        with self._changed:
+            return ChannelStatistics(self._offered, self._taken, self._dropped, len(self._items))

@@ -1,0 +1,38 @@
+"""What a detector found in one picture: parallel arrays, never a list of boxes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.arrays import F32, I32
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """N detections, best score first.
+
+    - `xyxy` (N, 4) float32: left, top, right, bottom in source pixels; may lie partly outside.
+    - `score` (N,) float32 in [0, 1].
+    - `class_id` (N,) int32, index into the detector's `labels`.
+    """
+
+    xyxy: F32
+    score: F32
+    class_id: I32
+
+    def __post_init__(self) -> None:
+        count = len(self.score)
+        shapes = (self.xyxy.shape, self.score.shape, self.class_id.shape)
+        if shapes != ((count, 4), (count,), (count,)):
+            raise ValueError(f"Detections: shapes {shapes} do not fit together")
+        dtypes = [str(array.dtype) for array in (self.xyxy, self.score, self.class_id)]
+        if dtypes != ["float32", "float32", "int32"]:
+            raise ValueError(f"Detections: dtypes {dtypes} are not float32, float32, int32")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @classmethod
+    def empty(cls) -> "Detections":
+        """No detection."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int32))

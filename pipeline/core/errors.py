@@ -1,0 +1,94 @@
+"""The error tree. Each class says whether trying again can help; the runner decides what follows.
+
+    EyrieError
+    ├── ConfigError                 a key of the configuration, named by its path
+    ├── SourceError                 one stream; the others go on
+    │   ├── SourceUnavailable       unreachable or gone        (retryable for live sources)
+    │   └── DecodeError             reachable, but not a picture to be had from it
+    ├── DetectorError
+    │   ├── EngineLoadError         the model file cannot be used
+    │   └── EngineRunError          the engine failed on a batch
+    └── SinkError
+        ├── SinkUnavailable         the receiver is away                  (retryable)
+        ├── Backpressure            not taken now, try in `retry_after_s` (retryable)
+        └── Rejected                a message that the receiver will never take
+
+Every message is one line for the user: what, which stream or key, why, what to do. None holds a
+secret.
+"""
+
+from typing import ClassVar
+
+
+class EyrieError(Exception):
+    """Root of all errors that Eyrie raises on purpose."""
+
+    retryable: ClassVar[bool] = False
+
+
+class ConfigError(EyrieError):
+    """The configuration is wrong at `path`, for example `sinks[0].topic`."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path}: {why}" if path else why)
+        self.path = path
+
+
+class SourceError(EyrieError):
+    """A stream cannot be read any further."""
+
+    def __init__(self, stream_id: str, why: str) -> None:
+        super().__init__(f"stream {stream_id!r}: {why}")
+        self.stream_id = stream_id
+        self.why = why
+
+
+class SourceUnavailable(SourceError):
+    """Missing, unreachable, refused, or ended although it is live."""
+
+    retryable = True
+
+
+class DecodeError(SourceError):
+    """The source answers, but holds no video that can be decoded."""
+
+
+class DetectorError(EyrieError):
+    """The detector cannot be made or cannot go on."""
+
+
+class EngineLoadError(DetectorError):
+    """The model file is missing, damaged, of another kind, or asks for what this machine lacks."""
+
+
+class EngineRunError(DetectorError):
+    """The engine failed on a batch."""
+
+
+class SinkError(EyrieError):
+    """A sink cannot deliver."""
+
+    def __init__(self, sink: str, why: str) -> None:
+        super().__init__(f"sink {sink!r}: {why}")
+        self.sink = sink
+        self.why = why
+
+
+class SinkUnavailable(SinkError):
+    """The receiver cannot be reached now."""
+
+    retryable = True
+
+
+class Backpressure(SinkError):
+    """The receiver is busy; nothing of this write was taken."""
+
+    retryable = True
+
+    def __init__(self, sink: str, why: str, retry_after_s: float) -> None:
+        super().__init__(sink, why)
+        self.retry_after_s = retry_after_s
+
+
+class Rejected(SinkError):
+    """The receiver will never take this message."""

@@ -1,0 +1,39 @@
+"""Plane geometry in picture coordinates: x to the right, y down, pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.arrays import F32, F64
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A directed segment from `start` to `end`, in pixels.
+
+    Looking from start to end, `in` is a crossing from the left side to the right side as seen
+    on the picture (y down): for a line drawn left to right, upwards side to downwards side.
+    """
+
+    name: str
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if self.start == self.end:
+            raise ValueError(f"line {self.name!r}: start and end are both {self.start}")
+
+
+def side_of(line: Line, points: F64) -> F64:
+    """Signed area for (N, 2) points: > 0 on the right of the directed line, < 0 on its left.
+
+    The cross product (end - start) x (point - start); in a y-down picture its sign is positive
+    to the right of the direction of travel.
+    """
+    (ax, ay), (bx, by) = line.start, line.end
+    return (bx - ax) * (points[:, 1] - ay) - (by - ay) * (points[:, 0] - ax)
+
+
+def bottom_centre(xyxy: F32) -> F64:
+    """(N, 4) boxes -> (N, 2) float64 points where the objects touch the ground."""
+    return np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1).astype(np.float64)

@@ -1,0 +1,20 @@
+"""Logging: one logger per package, levels as law, secrets taken out of addresses.
+
+INFO: an action succeeded. WARNING: unexpected, nothing lost. ERROR: data lost, or an operator
+must act.
+"""
+
+import logging
+import re
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]*@", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Replace `user:password@` of every address in the text by `***@`."""
+    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+
+
+def get_logger(name: str) -> logging.Logger:
+    """The logger of a module; call with `__name__`."""
+    return logging.getLogger(f"eyrie.{name}")

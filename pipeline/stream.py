@@ -1,0 +1,194 @@
+"""One stream: its decoding thread, its frame channel, its account, and its reconnects."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.channel import Channel
+from pipeline.config import StreamConfig
+from pipeline.core.errors import SourceError
+from pipeline.core.frame import Frame
+from pipeline.core.log import get_logger
+from pipeline.supervise import Backoff
+from pipeline.telemetry import StreamAccount
+from stages.base import Source
+
+log = get_logger(__name__)
+
+MakeSource = Callable[[int, int], Source]
+"""(epoch, first seq) -> a source for one connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUp:
+    """The first frame of an epoch has arrived."""
+
+    stream_id: str
+    epoch: int
+    attempt: int
+    frame_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDown:
+    """The connection failed or was lost; another try follows."""
+
+    stream_id: str
+    epoch: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """No more frames will come. `error` says why it ended early."""
+
+    stream_id: str
+    epoch: int
+    error: str | None
+
+
+StreamChange = StreamUp | StreamDown | StreamEnded
+
+
+class FrameRate:
+    """Thins frames to `fps` of media time: a frame is due when its slot of 1/fps seconds is new."""
+
+    def __init__(self, fps: float | None) -> None:
+        self._fps = fps
+        self._slot: int | None = None
+
+    def due(self, pts_ns: int) -> bool:
+        """Whether the frame at this media time is to be kept."""
+        if self._fps is None:
+            return True
+        slot = int(pts_ns * self._fps / 1e9 + 1e-6)
+        due = slot != self._slot
+        self._slot = slot
+        return due
+
+
+class Stream:
+    """Decodes one stream into `lane` until its end, `stop`, or an error that no retry helps.
+
+    `run` is the whole life of the stream, in a thread of its own. It tells `tell` when the stream
+    comes up, goes down and ends, and closes the lane last.
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        make_source: MakeSource,
+        condition: threading.Condition,
+        tell: Callable[[StreamChange], object],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.id = config.id
+        self.account = StreamAccount(config.id)
+        self.lane: Channel[Frame] = Channel(
+            config.queue_frames,
+            config.when_full or ("drop_oldest" if config.live else "block"),
+            condition=condition,
+            on_drop=self._drop,
+        )
+        self._config = config
+        self._make_source = make_source
+        self._tell = tell
+        self._backoff = backoff or Backoff()
+        self._stopping = threading.Event()
+        self._guard = threading.Lock()
+        self._source: Source | None = None
+        self._was_up = False
+        self._ended = False
+        self._epoch = 0
+        self._kept = 0
+
+    def run(self) -> None:
+        """Connect, decode, reconnect. Blocks until the stream is over."""
+        error: str | None = None
+        try:
+            while not self._stopping.is_set():
+                epoch_frames = self.account.next_seq
+                failure = self._connect_once()
+                error = str(failure) if failure else None
+                if failure is None or not self._may_retry(failure):
+                    break
+                self._go_down(failure)
+                if self.account.next_seq > epoch_frames:
+                    self._epoch += 1
+        finally:
+            self._end(None if self._stopping.is_set() else error)
+
+    def stop(self) -> None:
+        """End soon, keeping what is decoded. Never blocks; any thread, any number of times."""
+        self._stopping.set()
+        with self._guard:
+            if self._source is not None:
+                self._source.close()
+
+    def abandon(self) -> None:
+        """End a stream whose decoder hangs in native code and does not heed `stop`."""
+        self._end(None)
+
+    def _end(self, error: str | None) -> None:
+        with self._guard:
+            if self._ended:
+                return
+            self._ended = True
+        self._tell(StreamEnded(self.id, self._epoch, error))
+        self.lane.close()
+
+    def _connect_once(self) -> SourceError | None:
+        """One connection, until it ends. None: there is nothing more to come."""
+        source = self._make_source(self._epoch, self.account.next_seq)
+        with self._guard:
+            self._source = source
+        try:
+            if not self._stopping.is_set():
+                self._decode(source)
+        except SourceError as failure:
+            return failure
+        finally:
+            source.close()
+            with self._guard:
+                self._source = None
+        return None
+
+    def _decode(self, source: Source) -> None:
+        rate = FrameRate(self._config.fps)
+        first = True
+        for frame in source.frames():
+            seq = self.account.decode()
+            if first:
+                self._come_up(source)
+                first = False
+            if not rate.due(frame.info.pts_ns):
+                self.account.drop(seq, "target_fps")
+                continue
+            self.lane.put(frame)
+            self._kept += 1
+            if self._stopping.is_set() or self._kept == self._config.max_frames:
+                self._stopping.set()
+                return
+
+    def _come_up(self, source: Source) -> None:
+        log.info("stream %r is up", self.id)
+        self._tell(StreamUp(self.id, self._epoch, self._backoff.failures, source.frame_count))
+        self._backoff.succeed()
+        self._was_up = True
+
+    def _go_down(self, failure: SourceError) -> None:
+        pause_s = self._backoff.pause_s()
+        log.warning("%s; trying again in %.1f s", failure, pause_s)
+        self._tell(StreamDown(self.id, self._epoch, self._backoff.failures, failure.why))
+        self._stopping.wait(pause_s)
+
+    def _may_retry(self, failure: SourceError) -> bool:
+        source = self._config.source
+        if source.kind != "rtsp" or source.reconnect == "never":
+            return False
+        return self._was_up or (failure.retryable and source.reconnect == "always")
+
+    def _drop(self, frame: Frame) -> None:
+        closing = self._stopping.is_set() or self.lane.closed
+        self.account.drop(frame.info.seq, "stopped" if closing else "overflow")

@@ -1,0 +1,110 @@
+"""The account of a run: what was decoded, published and dropped, stream by stream.
+
+For every stream, at any stop: `decoded = published + sum(dropped)`.
+"""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pipeline.core.messages import DropReason
+
+
+class StreamAccount:
+    """Counts of one stream. Threads of decoding, detecting and publishing all write to it."""
+
+    def __init__(self, stream_id: str) -> None:
+        self.stream_id = stream_id
+        self._lock = threading.Lock()
+        self._decoded = 0
+        self._published = 0
+        self._dropped: Counter[DropReason] = Counter()
+        self._unreported: list[tuple[int, DropReason]] = []
+
+    def decode(self) -> int:
+        """One more frame is decoded: its `seq`."""
+        with self._lock:
+            self._decoded += 1
+            return self._decoded - 1
+
+    def drop(self, seq: int, reason: DropReason) -> None:
+        """A decoded frame will not be published."""
+        with self._lock:
+            self._dropped[reason] += 1
+            self._unreported.append((seq, reason))
+
+    def publish(self, seq: int) -> dict[DropReason, int]:
+        """A frame is published: the drops since the one before it, by reason.
+
+        Frames of a stream are published in order, so every drop before `seq` is known by now.
+        """
+        with self._lock:
+            self._published += 1
+            before: Counter[DropReason] = Counter(r for s, r in self._unreported if s < seq)
+            self._unreported = [(s, r) for s, r in self._unreported if s >= seq]
+            return dict(before)
+
+    @property
+    def next_seq(self) -> int:
+        """`seq` of the next frame to be decoded."""
+        return self._decoded
+
+    @property
+    def settled(self) -> bool:
+        """True when every decoded frame is published or dropped."""
+        with self._lock:
+            return self._decoded == self._published + self._dropped.total()
+
+    def totals(self) -> tuple[int, int, dict[DropReason, int]]:
+        """Decoded, published, dropped by reason: one consistent snapshot."""
+        with self._lock:
+            return self._decoded, self._published, dict(self._dropped)
+
+
+@dataclass(slots=True)
+class StreamReport:
+    """What became of one stream."""
+
+    stream_id: str
+    decoded: int = 0
+    published: int = 0
+    dropped: dict[DropReason, int] = field(default_factory=dict)
+    frames_expected: int | None = None
+    first_frame_s: float | None = None
+    last_frame_s: float | None = None
+    detections: Counter[str] = field(default_factory=Counter)
+    tracks: Counter[str] = field(default_factory=Counter)
+    crossings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By (line, direction, label)."""
+    error: str | None = None
+
+    @property
+    def fps(self) -> float:
+        """Published frames a second of wall time, from the first to the last."""
+        if self.first_frame_s is None or self.last_frame_s is None or self.published < 2:
+            return 0.0
+        return (self.published - 1) / max(self.last_frame_s - self.first_frame_s, 1e-9)
+
+
+@dataclass(slots=True)
+class SinkReport:
+    """What became of the messages for one sink: `offered = delivered + undelivered`."""
+
+    sink: str
+    delivered: int = 0
+    undelivered: int = 0
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """The account of a run."""
+
+    streams: list[StreamReport]
+    sinks: list[SinkReport]
+
+    @property
+    def errors(self) -> list[str]:
+        """One line for each stream or sink that failed."""
+        errors = [stream.error for stream in self.streams] + [sink.error for sink in self.sinks]
+        return [error for error in errors if error is not None]

@@ -1,0 +1,52 @@
+"""Blocking work under an asyncio loop, in threads that cannot keep the process alive."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+
+from pipeline.core.log import get_logger
+
+log = get_logger(__name__)
+
+
+class Threads:
+    """Daemon threads of one run. One that hangs in native code is abandoned."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+
+    async def run(self, name: str, work: Callable[[], None]) -> None:
+        """Do the work in a thread of that name; returns or raises as it does."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def finish(error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        def run() -> None:
+            failure: BaseException | None = None
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - raised again in the loop's thread
+                failure = error
+            with contextlib.suppress(RuntimeError):  # an abandoned thread may outlive the loop
+                loop.call_soon_threadsafe(finish, failure)
+
+        thread = threading.Thread(target=run, name=f"eyrie {name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        await done
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until all have returned, together at most `timeout_s`."""
+        share_s = timeout_s / max(1, len(self._threads))
+        for thread in self._threads:
+            thread.join(share_s)
+            if thread.is_alive():
+                log.warning("thread %r does not return and is abandoned", thread.name)

@@ -1,0 +1,120 @@
+"""JSON Lines: one message a line, in one file, in one file per stream, or on standard output."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from pipeline.core.errors import SinkUnavailable
+from sinks.base import Outgoing
+from sinks.paths import STREAM_ID, check_template, fixed_folder, path_for
+
+STDOUT = "-"
+
+
+class JsonLinesSink:
+    """A `Sink` that writes each message as one line of UTF-8 JSON.
+
+    `path` may hold `{stream_id}`: then every stream has a file, named by `paths.file_stem`.
+    `-` is standard output. Missing folders are made. A run replaces the files of the run before:
+    a plain path at `open`, a stream's file at the stream's first message.
+
+    Each `write` reaches the operating system before it returns; `flush` also waits for the disk.
+    When a disk is full, files are cut back to where they were before the failed write; only
+    standard output cannot be taken back.
+    """
+
+    def __init__(self, path: str, name: str = "jsonl") -> None:
+        check_template(path)
+        self.name = name
+        self._template = path
+        self._files: dict[Path, FileIO] = {}
+        self._unsynced: set[Path] = set()
+        self._is_open = False
+        self.delivered_total = 0
+
+    def open(self) -> None:
+        if self._is_open:
+            return
+        try:
+            if self._template == STDOUT:
+                self._files[Path(STDOUT)] = FileIO(1, "w", closefd=False)
+            elif STREAM_ID in self._template:
+                folder = fixed_folder(self._template)
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            else:
+                self._file(Path(self._template))
+        except OSError as error:
+            raise self._unavailable(error, self._template) from error
+        self._is_open = True
+
+    def write(self, messages: Sequence[Outgoing]) -> None:
+        if not self._is_open:
+            raise SinkUnavailable(self.name, f"{self._template} is not open")
+        sizes: dict[FileIO, int] = {}
+        path = Path(self._template)
+        try:
+            for path, lines in self._by_path(messages).items():
+                file = self._file(path)
+                sizes[file] = file.tell() if file.seekable() else 0
+                _write_all(file, lines)
+                self._unsynced.add(path)
+        except OSError as error:
+            _cut_back(sizes)
+            raise self._unavailable(error, path) from error
+        self.delivered_total += len(messages)
+
+    def flush(self, timeout_s: float) -> None:
+        """See `Sink.flush`. A disk cannot be hurried: may take longer than `timeout_s`."""
+        for path in tuple(self._unsynced):
+            try:
+                if path != Path(STDOUT):
+                    os.fsync(self._files[path].fileno())
+            except OSError as error:
+                raise self._unavailable(error, path) from error
+            self._unsynced.discard(path)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+        self._unsynced.clear()
+        self._is_open = False
+
+    def _by_path(self, messages: Sequence[Outgoing]) -> dict[Path, bytes]:
+        lines: dict[str, list[bytes]] = {}
+        for message in messages:
+            key = message.key if STREAM_ID in self._template else ""
+            lines.setdefault(key, []).append(message.body + b"\n")
+        return {path_for(self._template, key): b"".join(group) for key, group in lines.items()}
+
+    def _file(self, path: Path) -> FileIO:
+        file = self._files.get(path)
+        if file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._files[path] = FileIO(path, "w")
+        return file
+
+    def _unavailable(self, error: OSError, path: Path | str) -> SinkUnavailable:
+        if isinstance(error, BrokenPipeError):
+            why = "the reader of standard output is gone"
+        else:
+            why = f"{path}: {error.strerror or error}"
+        return SinkUnavailable(self.name, why)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _cut_back(sizes: dict[FileIO, int]) -> None:
+    for file, size in sizes.items():
+        # A pipe has no size to go back to; what failed before is the error worth telling.
+        with suppress(OSError):
+            file.truncate(size)
+            file.seek(size)

@@ -1,0 +1,230 @@
+"""Video files: everything that FFmpeg reads, with plain words for everything that it does not."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pipeline.core.clock import Clock, ClockSource, SystemClock
+from pipeline.core.errors import DecodeError, SourceUnavailable
+from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.log import get_logger
+from stages.sources.decode import Counts, Decoding, Picture, pick_video
+from stages.sources.timing import SECOND_NS, period_ns, to_ns
+
+_LOG = get_logger(__name__)
+
+DECODER_THREADS: Final = 2
+EPOCH_YEAR: Final = 1970  # containers write 1904 or 1970 for "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """When the first picture was taken, and how that is known."""
+
+    utc_ns: int
+    clock: ClockSource
+    uncertainty_ns: int
+
+
+class FileSource:
+    """A video file as a `Source`.
+
+    Capture times are the container's creation time (clock `container`), else the file's
+    modification time less the duration (clock `file`), plus media time. Some recorders write the
+    creation time at the start and some at the end, so both are uncertain by the duration and a
+    second; a copy made without its times is worse, which nothing in the file tells.
+
+    `fps` caps the rate: frames above it are decoded, take a `seq`, and are not yielded
+    (`counts.skipped_total`). `frame_count` counts them too. A file that ends before its own
+    announcement gives all that decodes, then `DecodeError`.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        stream_id: str,
+        path: str | Path,
+        *,
+        epoch: int = 0,
+        first_seq: int = 0,
+        fps: float | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.stream_id = stream_id
+        self.path = Path(path)
+        self.frame_count: int | None = None
+        self.counts = Counts()
+        self._epoch, self._first_seq, self._fps = epoch, first_seq, fps
+        self._clock = clock or SystemClock()
+        self._stopped = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        """See `Source.frames`."""
+        self._check_readable()
+        with self._open() as container:
+            stream = pick_video(self.stream_id, container, f"{self.path}")
+            self.frame_count = _announced_frames(container, stream)
+            origin = _origin(container, stream, self.path)
+            decoding = Decoding(
+                container, stream, self.counts, self._stopped,
+                fps=self._fps, threads=DECODER_THREADS,
+            )  # fmt: skip
+            try:
+                for picture in decoding.pictures():
+                    yield self._frame(picture, origin, stream)
+            except av.error.FFmpegError as error:
+                raise self._cut_short(f" ({error.strerror})") from error
+            if not self._stopped.is_set():
+                self._check_whole(decoding, container, stream)
+
+    def close(self) -> None:
+        """See `Source.close`: the next picture is the last."""
+        self._stopped.set()
+
+    def _check_readable(self) -> None:
+        """FFmpeg's word for half of these is "Invalid data", so ask the file system first."""
+        path = self.path
+        try:
+            if path.exists() and not path.is_file():
+                kind = "a folder" if path.is_dir() else "not a regular file"
+                raise SourceUnavailable(self.stream_id, f"{path} is {kind}, not a video file")
+            with path.open("rb") as file:
+                if not file.read(1):
+                    raise DecodeError(self.stream_id, f"{path} is empty (0 bytes)")
+        except FileNotFoundError:
+            raise SourceUnavailable(self.stream_id, f"{path} does not exist") from None
+        except OSError as error:
+            why = f"{path} cannot be read: {error.strerror}"
+            raise SourceUnavailable(self.stream_id, why) from error
+
+    def _open(self) -> InputContainer:
+        # "file:" keeps names like "a:b.mp4" from being taken for an address, and the whitelist
+        # keeps a playlist in disguise from opening the network.
+        try:
+            container = av.open(f"file:{self.path}", options={"protocol_whitelist": "file"})
+        except av.error.FFmpegError as error:
+            why = (
+                f"{self.path} is not a video that can be read, or its header is missing because"
+                f" it was cut off ({error.strerror})"
+            )
+            raise DecodeError(self.stream_id, why) from error
+        if container.format.name == "tty":  # FFmpeg draws text files as terminal pictures
+            container.close()
+            raise DecodeError(self.stream_id, f"{self.path} is a text file, not a video")
+        return container
+
+    def _frame(self, picture: Picture, origin: _Origin, stream: VideoStream) -> Frame:
+        start_ns = to_ns(stream.start_time or 0, stream.time_base or Fraction(1))
+        height, width, _ = picture.image.shape
+        info = FrameInfo(
+            stream_id=self.stream_id,
+            epoch=self._epoch,
+            seq=self._first_seq + picture.index,
+            pts_ns=picture.pts_ns,
+            captured_ns=origin.utc_ns + picture.pts_ns - start_ns,
+            arrived_ns=self._clock.utc_ns(),
+            clock=origin.clock,
+            uncertainty_ns=origin.uncertainty_ns,
+            width=width,
+            height=height,
+        )
+        return Frame(info, picture.image)
+
+    def _cut_short(self, detail: str = "") -> DecodeError:
+        decoded = self.counts.decoded_total
+        why = f"{self.path} is truncated or damaged after {decoded} frames{detail}"
+        return DecodeError(self.stream_id, why)
+
+    def _check_whole(
+        self, decoding: Decoding, container: InputContainer, stream: VideoStream
+    ) -> None:
+        """FFmpeg ends a truncated file as cleanly as a whole one: tell them apart afterwards."""
+        if decoding.last_packet_cut or _ends_early(decoding, container, stream):
+            raise self._cut_short()
+        if self.counts.decoded_total == 0:
+            why = f"no picture of {self.path} can be decoded: its video is empty or damaged"
+            raise DecodeError(self.stream_id, why)
+        if self.counts.corrupt_total:
+            _LOG.warning(
+                "stream %r: %d damaged frames of %s left out",
+                self.stream_id, self.counts.corrupt_total, self.path,
+            )  # fmt: skip
+
+
+def _duration_ns(container: InputContainer, stream: VideoStream) -> int | None:
+    """How long the video says it is; Matroska says it in a tag of the stream."""
+    if stream.duration and stream.time_base:
+        return to_ns(stream.duration, stream.time_base)
+    tagged = _tag_ns(stream.metadata.get("DURATION", ""))
+    return tagged or (container.duration * 1000 if container.duration else None)
+
+
+def _tag_ns(text: str) -> int | None:
+    """`HH:MM:SS.fffffffff` as nanoseconds."""
+    try:
+        hours, minutes, seconds = text.split(":")
+        whole = int(hours) * 3600 + int(minutes) * 60
+        return whole * SECOND_NS + round(float(seconds) * SECOND_NS)
+    except ValueError:
+        return None
+
+
+def _announced_frames(container: InputContainer, stream: VideoStream) -> int | None:
+    if stream.frames:
+        return stream.frames
+    duration = _duration_ns(container, stream)
+    if duration is None or not stream.average_rate:
+        return None
+    return round(duration / period_ns(stream.average_rate))
+
+
+def _ends_early(decoding: Decoding, container: InputContainer, stream: VideoStream) -> bool:
+    """Did the packets stop well before the announced end?
+
+    Where the container counts its packets, both the count and the time must fall short, the time by
+    more than two frames: an edit list hides packets on purpose, and shortens the duration with them.
+    Elsewhere only the time speaks, and only the stream's own (audio may well be longer): short by
+    more than a second and 2 %.
+    """
+    base = stream.time_base or Fraction(1)
+    announced = to_ns(stream.duration, base) if stream.duration else None
+    announced = announced or _tag_ns(stream.metadata.get("DURATION", ""))
+    if announced is None:
+        return False
+    missing_ns = announced - (decoding.end_ns - to_ns(stream.start_time or 0, base))
+    if stream.frames:
+        few = decoding.packets_total < stream.frames
+        return few and missing_ns > 2 * period_ns(stream.average_rate)
+    return missing_ns > SECOND_NS + announced // 50
+
+
+def _origin(container: InputContainer, stream: VideoStream, path: Path) -> _Origin:
+    duration = _duration_ns(container, stream) or 0
+    uncertainty = duration + SECOND_NS
+    text = stream.metadata.get("creation_time") or container.metadata.get("creation_time", "")
+    created = _creation_time_ns(text)
+    if created is not None:
+        return _Origin(created, "container", uncertainty)
+    return _Origin(path.stat().st_mtime_ns - duration, "file", uncertainty)
+
+
+def _creation_time_ns(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment.year <= EPOCH_YEAR:
+        return None
+    since = moment - datetime(EPOCH_YEAR, 1, 1, tzinfo=UTC)
+    return since // timedelta(microseconds=1) * 1000

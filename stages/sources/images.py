@@ -1,0 +1,156 @@
+"""Pictures as a stream: a folder of them in order of their names, or a single one."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from pipeline.core.arrays import U8
+from pipeline.core.clock import Clock, SystemClock
+from pipeline.core.errors import DecodeError, SourceUnavailable
+from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.log import get_logger
+from stages.sources.decode import Counts
+from stages.sources.timing import SECOND_NS
+
+_LOG = get_logger(__name__)
+
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+SMALLEST_SIDE_PX: Final = 2
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
+
+
+class Unreadable(ValueError):
+    """Why a file is no picture; never leaves this module's callers."""
+
+
+def read_image(path: Path) -> U8:
+    """(height, width, 3) uint8 RGB, turned upright as its EXIF says. Raises `Unreadable`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"{error.strerror}") from error
+    if not data:
+        raise Unreadable("the file is empty")
+    # libjpeg fills what is missing with grey and calls it a success
+    if data.startswith(_JPEG) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+        raise Unreadable("the picture is cut off")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        raise Unreadable(f"it cannot be decoded ({error.err})") from error
+    if image is None:
+        raise Unreadable("it is damaged, or not a picture")
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST_SIDE_PX:
+        raise Unreadable(f"{width}x{height} pixels are too few to show anything")
+    return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Picture files directly in `folder`, sorted by name; hidden ones are left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+
+
+class ImageFolderSource:
+    """The pictures of a folder, or one picture, as a `Source` of `fps` pictures a second of media.
+
+    Time goes on over a picture that cannot be read: it is named in a WARNING, counted in
+    `counts.corrupt_total`, and takes no `seq`. `DecodeError` if none can be read. Capture times are
+    modification times of the files.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        stream_id: str,
+        folder: str | Path,
+        *,
+        fps: float = 1.0,
+        epoch: int = 0,
+        first_seq: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        if not fps > 0:
+            raise ValueError(f"fps must be above 0, not {fps}")
+        self.stream_id = stream_id
+        self.path = Path(folder)
+        self.frame_count: int | None = None
+        self.counts = Counts()
+        self._period_ns = round(SECOND_NS / fps)
+        self._epoch, self._first_seq = epoch, first_seq
+        self._clock = clock or SystemClock()
+        self._stopped = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        """See `Source.frames`."""
+        paths = self._paths()
+        self.frame_count = len(paths)
+        reason = ""
+        for place, path in enumerate(paths):
+            if self._stopped.is_set():
+                return
+            try:
+                image = read_image(path)
+            except Unreadable as error:
+                reason = reason or f"{path}: {error}"
+                self._leave_out(path, error)
+                continue
+            yield self._frame(path, place, image)
+        if self.counts.decoded_total == 0:
+            which = "the picture" if len(paths) == 1 else f"none of {len(paths)} pictures"
+            verb = "cannot" if len(paths) == 1 else "can"
+            raise DecodeError(self.stream_id, f"{which} {verb} be read: {reason}")
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._stopped.set()
+
+    def _paths(self) -> list[Path]:
+        if self.path.is_file():
+            return [self.path]
+        try:
+            paths = images_in(self.path)
+        except FileNotFoundError:
+            raise SourceUnavailable(self.stream_id, f"{self.path} does not exist") from None
+        except OSError as error:
+            why = f"{self.path} cannot be read: {error.strerror}"
+            raise SourceUnavailable(self.stream_id, why) from error
+        if not paths:
+            kinds = " ".join(sorted(IMAGE_SUFFIXES))
+            raise DecodeError(self.stream_id, f"no pictures ({kinds}) in the folder {self.path}")
+        return paths
+
+    def _leave_out(self, path: Path, why: Unreadable) -> None:
+        self.counts.corrupt_total += 1
+        assert self.frame_count is not None
+        self.frame_count -= 1
+        _LOG.warning("stream %r: %s left out: %s", self.stream_id, path, why)
+
+    def _frame(self, path: Path, place: int, image: U8) -> Frame:
+        seq = self._first_seq + self.counts.decoded_total
+        self.counts.decoded_total += 1
+        height, width, _ = image.shape
+        info = FrameInfo(
+            stream_id=self.stream_id,
+            epoch=self._epoch,
+            seq=seq,
+            pts_ns=place * self._period_ns,
+            captured_ns=path.stat().st_mtime_ns,
+            arrived_ns=self._clock.utc_ns(),
+            clock="file",
+            uncertainty_ns=SECOND_NS,
+            width=width,
+            height=height,
+        )
+        return Frame(info, image)

@@ -1,0 +1,343 @@
+"""People: what they wear, how they move, and the sketch that a camera takes of them."""
+
+from dataclasses import dataclass
+from math import cos, pi, sin
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from stages.sources.street.camera import F64, NEAR_M, Camera
+from stages.sources.street.solid import Colour, Pose, Sketch, Sun
+from stages.sources.street.vehicles import pick, shade
+
+Action = Literal["walk", "stand", "phone", "ride"]
+
+SKIN: list[Colour] = [
+    (240, 205, 180), (224, 182, 152), (204, 158, 124), (172, 122, 88), (132, 88, 62), (92, 60, 44),
+]  # fmt: skip
+HAIR: list[Colour] = [
+    (28, 22, 20), (52, 36, 26), (92, 62, 38), (150, 110, 60), (196, 164, 108), (120, 116, 112), (132, 58, 34),
+]  # fmt: skip
+TOPS: list[Colour] = [
+    (236, 234, 230), (30, 32, 36), (64, 68, 76), (44, 62, 104), (60, 108, 168), (172, 44, 46), (204, 96, 48),
+    (226, 182, 60), (62, 112, 78), (120, 132, 84), (128, 72, 116), (222, 150, 166), (152, 116, 84), (120, 176, 186),
+    (196, 188, 172), (90, 44, 48),
+]  # fmt: skip
+BOTTOMS: list[Colour] = [
+    (40, 52, 86), (58, 76, 112), (28, 28, 32), (70, 72, 78), (150, 132, 104), (96, 82, 66), (112, 136, 168),
+    (58, 66, 52), (206, 200, 188),
+]  # fmt: skip
+SHOES: list[Colour] = [(28, 26, 26), (230, 228, 224), (92, 62, 42), (60, 60, 66), (180, 48, 44)]
+
+RING = np.column_stack(
+    [np.cos(np.linspace(0, 2 * pi, 14, endpoint=False)), np.sin(np.linspace(0, 2 * pi, 14, endpoint=False))]
+)
+FAN = np.linspace(-pi / 2, pi / 2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One person's body and clothes; `stature` in metres, `build` multiplies widths."""
+
+    stature: float
+    build: float
+    skin: Colour
+    hair: Colour
+    top: Colour
+    bottom: Colour
+    shoes: Colour
+    hair_style: Literal["short", "long", "bun", "bald"]
+    sleeves: Literal["short", "long"]
+    legs: Literal["trousers", "shorts", "skirt", "dress", "coat"]
+    hat: Literal["none", "cap", "beanie", "helmet"]
+    carries: Literal["nothing", "backpack", "handbag", "umbrella"]
+    accent: Colour
+    vest: bool
+
+
+def dress(rng: np.random.Generator, *, rain: bool = False, rider: bool = False) -> Look:
+    """A person drawn at random; in the rain half of them carry umbrellas."""
+    child = not rider and rng.random() < 0.09
+    stature = float(np.clip(rng.normal(1.71, 0.08), 1.5, 1.95)) * (
+        float(rng.uniform(0.6, 0.8)) if child else 1.0
+    )
+    legs = str(rng.choice(["trousers", "shorts", "skirt", "dress", "coat"], p=[0.6, 0.13, 0.08, 0.09, 0.1]))
+    carries = str(rng.choice(["nothing", "backpack", "handbag"], p=[0.55, 0.22, 0.23]))
+    if rain and rng.random() < 0.5:
+        carries = "umbrella"
+    hat = str(rng.choice(["none", "cap", "beanie"], p=[0.78, 0.13, 0.09]))
+    top, bottom = pick(rng, TOPS), pick(rng, BOTTOMS)
+    return Look(
+        stature=max(stature, 1.62) if rider else stature,
+        build=float(np.clip(rng.normal(1.04, 0.1), 0.85, 1.35)),
+        skin=pick(rng, SKIN),
+        hair=pick(rng, HAIR),
+        top=top,
+        bottom=bottom,
+        shoes=pick(rng, SHOES),
+        hair_style=str(rng.choice(["short", "long", "bun", "bald"], p=[0.5, 0.32, 0.1, 0.08])),  # type: ignore[arg-type]
+        sleeves="short" if rng.random() < 0.4 and not rain else "long",
+        legs="trousers" if rider else legs,  # type: ignore[arg-type]
+        hat="helmet" if rider else hat,  # type: ignore[arg-type]
+        carries=("backpack" if carries == "backpack" else "nothing") if rider else carries,  # type: ignore[arg-type]
+        accent=pick(rng, TOPS),
+        vest=bool(rng.random() < 0.03),
+    )
+
+
+def joints(look: Look, action: Action, phase: float) -> F64:
+    """(16, 3) local points in metres: hips, knees, ankles, toes, shoulders, elbows, hands, each
+    left then right; then neck and head. `phase` in radians runs through two steps per turn."""
+    if action == "ride":
+        return riding()
+    h, swing = look.stature, 0.0 if action in ("stand", "phone") else 1.0
+    rows = np.zeros((16, 3))
+    for side, (sign, turn) in enumerate(((1, phase), (-1, phase + pi))):
+        thigh = swing * 0.46 * sin(turn) + (0.03 if swing else 0.0)
+        bend = swing * (0.12 + 0.75 * max(0.0, cos(turn)) ** 1.5)
+        hip = np.array([0.0, sign * 0.055 * h * look.build, 0.53 * h])
+        knee = hip + 0.245 * h * np.array([sin(thigh), 0, -cos(thigh)])
+        ankle = knee + 0.245 * h * np.array([sin(thigh - bend), 0, -cos(thigh - bend)])
+        rows[side], rows[2 + side], rows[4 + side] = hip, knee, ankle
+        lift = max(0.0, bend - thigh)
+        rows[6 + side] = ankle + 0.12 * h * np.array([cos(lift), 0.04 * sign, -0.16 - 0.5 * sin(lift)])
+        arm = -swing * 0.5 * sin(turn)
+        shoulder = np.array([0.0, sign * 0.105 * h * look.build, 0.815 * h])
+        elbow = shoulder + 0.17 * h * np.array([sin(arm), sign * 0.12, -cos(arm)])
+        fore = arm + 0.35 * swing + 0.1
+        hand = elbow + 0.16 * h * np.array([sin(fore), -0.02 * sign, -cos(fore)])
+        rows[8 + side], rows[10 + side], rows[12 + side] = shoulder, elbow, hand
+    if action == "phone" or look.carries == "umbrella":
+        rows[11] = rows[9] + h * np.array([0.05, -0.02, -0.15])
+        rows[13] = rows[11] + h * np.array([0.12, 0.06, 0.07])
+    rows[14], rows[15] = (0.0, 0, 0.84 * h), (0.012 * h, 0, 0.925 * h)
+    rows[:, 2] -= min(rows[4, 2], rows[5, 2]) - 0.04 * h
+    return rows
+
+
+def riding() -> F64:
+    """The joints of someone who sits on a motorcycle."""
+    half = [
+        (-0.32, 0.12, 0.84), (0.12, 0.22, 0.76), (-0.06, 0.2, 0.36), (0.12, 0.22, 0.3),
+        (-0.12, 0.2, 1.32), (0.1, 0.32, 1.1), (0.4, 0.32, 1.06),
+    ]  # fmt: skip
+    rows = [(x, sign * y, z) for x, y, z in half for sign in (1, -1)]
+    return np.array([*rows, (-0.1, 0, 1.38), (-0.05, 0, 1.54)])
+
+
+def disc_at(x: float, z: float, deep: float, wide: float) -> F64:
+    """A level ellipse around the body's axis, 10 corners."""
+    turn = np.linspace(0, 2 * pi, 10, endpoint=False)
+    return np.column_stack([x + deep * np.cos(turn), wide * np.sin(turn), np.full(10, z)])
+
+
+def trunk(look: Look, rows: F64) -> list[F64]:
+    """Level ellipses at shoulders, waist, hips and hem, which make torso and skirts."""
+    h, b = look.stature if look.hat != "helmet" else 1.72, look.build
+    neck, hip = rows[14], (rows[0] + rows[1]) / 2
+    middle = hip * 0.6 + neck * 0.4
+    hem = {"skirt": 0.2, "dress": 0.24, "coat": 0.27}.get(look.legs, 0.0) * h
+    flare = 1.0 if look.legs == "coat" else 1.35
+    return [
+        disc_at(neck[0], neck[2] - 0.015 * h, 0.05 * h * b, 0.08 * h * b),
+        disc_at(neck[0], neck[2] - 0.06 * h, 0.07 * h * b, 0.118 * h * b),
+        disc_at(middle[0], middle[2], 0.065 * h * b, 0.092 * h * b),
+        disc_at(hip[0], hip[2] - 0.015 * h, 0.075 * h * b, 0.098 * h * b),
+        disc_at(hip[0], hip[2] - max(hem, 0.03), 0.08 * h * b * flare, 0.1 * h * b * flare),
+    ]
+
+
+def hull(points: F64) -> F64:
+    """The convex hull of (N, 2) pixels."""
+    return cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+
+
+def capsules(starts: F64, ends: F64, first: F64, last: F64) -> F64:
+    """(N, 2) + (N, 2) ends with radii (N,) -> (N, 10, 2) outlines of tapered limbs."""
+    along = np.arctan2(ends[:, 1] - starts[:, 1], ends[:, 0] - starts[:, 0])
+    angles = along[:, None] + np.concatenate([FAN, FAN + pi])[None]
+    radii = np.concatenate([np.repeat(last[:, None], 5, 1), np.repeat(first[:, None], 5, 1)], axis=1)
+    centres = np.concatenate([np.repeat(ends[:, None], 5, 1), np.repeat(starts[:, None], 5, 1)], axis=1)
+    outline: F64 = centres + np.stack([np.cos(angles), np.sin(angles)], axis=2) * radii[..., None]
+    return outline
+
+
+class Figure:
+    """One person in one picture: parts gathered with their distance, painted far to near."""
+
+    def __init__(self, camera: Camera, pose: Pose, sun: Sun, rows: F64, extra: list[F64]) -> None:
+        points = np.concatenate([rows, *extra])
+        seen = camera.view(pose.to_world(points))
+        self.ok = bool(seen[:, 2].min() > NEAR_M)
+        self.pixels = camera.flatten(seen)
+        self.distance = np.linalg.norm(seen, axis=1)
+        self.scale = camera.focal_px / np.maximum(seen[:, 2], NEAR_M)
+        self._sun, self._parts = sun, list[tuple[float, F64, Colour, bool]]()
+        self._veil = float(self.distance.mean())
+        self.sides = np.cumsum([len(rows), *(len(part) for part in extra)]).tolist()
+
+    def group(self, index: int) -> F64:
+        """The pixels of one of the extra point groups."""
+        return self.pixels[self.sides[index] : self.sides[index + 1]]
+
+    def add(self, distance: float, polygon: F64, colour: Colour, up: float = 0.0, solid: bool = True) -> None:
+        normal = np.array([[0.0, 0.0, up]])
+        tint = self._sun.tint(np.array([colour]), normal, self._veil)[0].tolist()
+        self._parts.append((distance, polygon, (tint[0], tint[1], tint[2]), solid))
+
+    def ball(self, distance: float, centre: F64, radius: tuple[float, float], colour: Colour, up: float) -> None:
+        self.add(distance, centre + RING * radius, colour, up)
+
+    def sketch(self) -> Sketch:
+        out = Sketch()
+        for _, polygon, colour, solid in sorted(self._parts, key=lambda part: -part[0]):
+            out.add(polygon, colour, solid)
+        return out
+
+
+def sketch_person(
+    camera: Camera, pose: Pose, look: Look, action: Action, phase: float, sun: Sun
+) -> Sketch:
+    """A person as the camera sees them; empty when too near to draw."""
+    rows = joints(look, action, phase)
+    extra = trunk(look, rows)
+    h = look.stature if action != "ride" else 1.72
+    back = np.array([[-0.11 * h, 0, 0.79 * h], [-0.1 * h, 0, 0.6 * h]]) - (0, 0, 0.0)
+    top = np.array([[0.06 * h, -0.04 * h, 1.18 * h]])
+    face = rows[15] + np.array([[0.03 * h, 0, -0.008 * h], [-0.014 * h, 0, 0.014 * h], [0.055 * h, 0.02 * h, 0.012 * h],
+                                [0.055 * h, -0.02 * h, 0.012 * h], [-0.05 * h, 0, -0.07 * h], [0.0, 0, 0.06 * h]])  # fmt: skip
+    if action == "ride":
+        back = back - (0.18, 0, -0.16)
+    canopy = disc_at(0.06 * h, 1.1 * h, 0.48, 0.48)
+    figure = Figure(camera, pose, sun, rows, [*extra, back, face, canopy, top])
+    if not figure.ok:
+        return Sketch()
+    add_limbs(figure, look, h)
+    add_trunk(figure, look)
+    add_head(figure, look, h)
+    add_baggage(figure, look, h)
+    return figure.sketch()
+
+
+def add_limbs(figure: Figure, look: Look, h: float) -> None:
+    """Legs and arms; clothes end where sleeves and trousers do."""
+    b = look.build
+    bare = look.legs in ("shorts", "skirt", "dress")
+    shin = look.skin if bare else shade(look.bottom, 0.96)
+    fore = look.skin if look.sleeves == "short" else shade(look.top, 0.95)
+    plan = [
+        (0, 2, 0.058, 0.042, look.bottom), (2, 4, 0.04, 0.029, shin), (4, 6, 0.029, 0.024, look.shoes),
+        (8, 10, 0.036, 0.03, shade(look.top, 0.93)), (10, 12, 0.029, 0.021, fore),
+    ]  # fmt: skip
+    pairs = [(a + s, c + s, ra, rb, colour, s) for a, c, ra, rb, colour in plan for s in (0, 1)]
+    a = np.array([pair[0] for pair in pairs])
+    c = np.array([pair[1] for pair in pairs])
+    first = np.array([pair[2] for pair in pairs]) * h * b * figure.scale[a]
+    last = np.array([pair[3] for pair in pairs]) * h * b * figure.scale[c]
+    outlines = capsules(figure.pixels[a], figure.pixels[c], first, last)
+    middle = (figure.distance[a] + figure.distance[c]) / 2
+    fine = figure.scale[15] * h > 50
+    lit = capsules(
+        figure.pixels[a] - np.column_stack([first * 0.3, first * 0]),
+        figure.pixels[c] - np.column_stack([last * 0.3, last * 0]),
+        first * 0.55,
+        last * 0.55,
+    )
+    mean = float(middle[:4].mean())
+    for i, (_, _, _, _, colour, _) in enumerate(pairs):
+        tone = 0.86 if middle[i] > mean + 0.02 else 1.0
+        key = float(middle[i]) + (0.12 if i < 6 else -0.04)
+        figure.add(key, outlines[i], shade(colour, tone * (0.9 if fine else 1.0)))
+        if fine:
+            figure.add(key - 1e-4, lit[i], shade(colour, 1.06 * tone), solid=False)
+    for side in (12, 13):
+        size = 0.024 * h * figure.scale[side]
+        figure.ball(float(figure.distance[side]) - 0.05, figure.pixels[side], (size, size), look.skin, 0)
+
+
+def add_trunk(figure: Figure, look: Look) -> None:
+    """Torso in two tones, hips, skirt or coat, vest."""
+    chest = hull(np.concatenate([figure.group(0), figure.group(1), figure.group(2)]))
+    belly = hull(np.concatenate([figure.group(2), figure.group(3)]))
+    far = float(figure.distance[14] + figure.distance[0]) / 2
+    long = look.legs in ("dress", "coat")
+    skirt = look.top if long else look.bottom
+    low = hull(np.concatenate([figure.group(3), figure.group(4)]))
+    figure.add(far - (0.06 if look.legs in ("skirt", "dress", "coat") else -0.05), low, shade(skirt, 0.94))
+    figure.add(far - 0.01, belly, look.top)
+    figure.add(far - 0.011, chest, look.top, up=0.2)
+    wide = float(np.ptp(chest[:, 0]))
+    if wide < 8:
+        return
+    both = hull(np.concatenate([chest, belly]))
+    centre = both.mean(axis=0)
+    dark = (both - centre) * (0.55, 0.96) + centre + (wide * 0.2, 0)
+    figure.add(far - 0.012, dark, shade(look.top, 0.88), solid=False)
+    front = figure.distance[15] > figure.distance[figure.sides[6]]
+    if look.vest:
+        figure.add(far - 0.013, (chest - centre) * 0.92 + centre, (222, 238, 60), solid=False)
+        figure.add(far - 0.014, (chest - centre) * (0.9, 0.14) + centre, (226, 228, 226), solid=False)
+    elif front and look.legs == "coat":
+        figure.add(far - 0.013, (chest - centre) * (0.16, 0.94) + centre, look.accent, solid=False)
+
+
+def add_head(figure: Figure, look: Look, h: float) -> None:
+    """Neck, hair, face, hat; the face shows when it is nearer than the hair."""
+    base = figure.sides[6]
+    scale = float(figure.scale[15])
+    r = 0.062 * h * scale
+    neck = capsules(figure.pixels[14:15], figure.pixels[15:16], np.array([r * 0.55]), np.array([r * 0.5]))[0]
+    near = float(figure.distance[15])
+    face, hair = float(figure.distance[base]), float(figure.distance[base + 1])
+    figure.add(near + 0.03, neck, shade(look.skin, 0.8))
+    bald = look.hair_style == "bald"
+    if look.hat == "helmet":
+        figure.ball(near - 0.3, figure.pixels[15], (r * 1.42, r * 1.5), look.accent, 0.4)
+        if face < hair:
+            figure.ball(near - 0.31, figure.pixels[base], (r * 0.9, r * 0.5), (34, 36, 42), 0)
+        return
+    figure.ball(hair - 0.14, figure.pixels[base + 1], (r * 1.1, r * 1.22), look.skin if bald else look.hair, 0.3)
+    figure.ball(face - 0.14, figure.pixels[base], (r * 0.9, r * 1.12), look.skin, 0.1)
+    if look.hair_style == "long":
+        down = capsules(figure.pixels[15:16], figure.pixels[base + 4 : base + 5], np.array([r * 1.05]), np.array([r * 0.9]))
+        figure.add(float(figure.distance[base + 4]) - 0.06, down[0], shade(look.hair, 0.9))
+    if look.hair_style == "bun":
+        figure.ball(float(figure.distance[base + 1]) - 0.15, figure.pixels[base + 1] - (0, r), (r * 0.5, r * 0.5), look.hair, 0)
+    if look.hat != "none":
+        cap = figure.pixels[base + 5] + RING * (r * 1.12, r * 0.72)
+        figure.add(min(face, hair) - 0.15, cap, look.accent, 0.4)
+    if face < hair - 0.02 and r > 6:
+        for eye in (2, 3):
+            spot = figure.pixels[base + eye] + RING * (r * 0.11, r * 0.1)
+            figure.add(face - 0.145, spot, shade(look.hair, 0.5), solid=False)
+        mouth = figure.pixels[base + 2 : base + 4].mean(axis=0) + (0, r * 0.7) + RING * (r * 0.26, r * 0.06)
+        figure.add(face - 0.145, mouth, (150, 84, 78), solid=False)
+
+
+def add_baggage(figure: Figure, look: Look, h: float) -> None:
+    """Backpack, handbag or umbrella."""
+    pack = figure.sides[5]
+    scale = float(figure.scale[pack])
+    if look.carries == "backpack":
+        sizes = np.array([0.075 * h * scale]), np.array([0.085 * h * scale])
+        body = capsules(figure.pixels[pack : pack + 1], figure.pixels[pack + 1 : pack + 2], *sizes)[0]
+        figure.add(float(figure.distance[pack]) - 0.05, body, look.accent)
+        pocket = (body - body.mean(axis=0)) * (0.7, 0.4) + figure.pixels[pack + 1]
+        if figure.distance[pack] < figure.distance[14]:
+            figure.add(float(figure.distance[pack]) - 0.06, pocket, shade(look.accent, 0.8), solid=False)
+    elif look.carries == "handbag":
+        at = figure.pixels[12] + (0, 0.05 * h * scale)
+        bag = at + np.array([(-1, -0.7), (1, -0.7), (1.25, 1), (-1.25, 1)]) * (0.055 * h * scale)
+        figure.add(float(figure.distance[12]) - 0.03, bag, look.accent)
+    elif look.carries == "umbrella":
+        tip = figure.pixels[figure.sides[8]]
+        near = float(figure.distance[15])
+        rod = np.array([figure.pixels[13], tip])
+        stick = capsules(rod[:1], rod[1:], np.array([0.012 * scale]), np.array([0.012 * scale]))[0]
+        figure.add(near - 0.2, stick, (60, 60, 64))
+        ring = figure.group(7)
+        figure.add(near - 0.4, hull(np.concatenate([ring, tip[None]])), look.accent, 0.5)
+        for i in range(0, 10, 2):
+            gore = np.array([ring[i], ring[(i + 1) % 10], tip])
+            figure.add(near - 0.41, gore, shade(look.accent, 0.88), solid=False)

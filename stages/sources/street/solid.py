@@ -1,0 +1,204 @@
+"""Solids made of convex pieces, and the sketch that a camera takes of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stages.sources.street.camera import F64, NEAR_M, Camera, clip_near
+
+Colour = tuple[float, float, float]
+Point = tuple[float, float, float]
+
+
+@dataclass(slots=True)
+class Sketch:
+    """Convex polygons in painting order, in pixels; `solid` ones make up the silhouette."""
+
+    polygons: list[F64] = field(default_factory=list)
+    colours: list[Colour] = field(default_factory=list)
+    solid: list[bool] = field(default_factory=list)
+
+    def add(self, polygon: F64, colour: Colour, solid: bool = True) -> None:
+        self.polygons.append(polygon)
+        self.colours.append(colour)
+        self.solid.append(solid)
+
+    def extend(self, other: "Sketch") -> None:
+        self.polygons += other.polygons
+        self.colours += other.colours
+        self.solid += other.solid
+
+
+@dataclass(frozen=True, slots=True)
+class Sun:
+    """Light on surfaces: `toward` points at the light; colours multiply, `fog` mixes in."""
+
+    toward: F64
+    ambient: float
+    direct: float
+    fog: Colour
+    fog_reach_m: float
+
+    def tint(self, colours: F64, normals: F64, depth_m: float) -> F64:
+        """(N, 3) colours as they look with these normals at this depth."""
+        facing = np.maximum(normals @ self.toward, 0)
+        level = self.ambient + self.direct * facing + 0.12 * normals[:, 2]
+        lit = np.clip(colours * level[:, None], 0, 255)
+        veil = 1 - np.exp(-depth_m / self.fog_reach_m)
+        tinted: F64 = lit * (1 - veil) + np.array(self.fog) * veil
+        return tinted
+
+
+@dataclass(frozen=True, slots=True)
+class Lamp:
+    """A light on a solid: shines where `normal` faces the camera."""
+
+    at: Point
+    normal: Point
+    colour: Colour
+    radius_m: float
+    beam: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Solid:
+    """Faces of convex pieces in a local frame: x ahead, y to the left, z up, metres.
+
+    Faces of one piece are contiguous and in painting order; pieces of a lower layer are painted
+    first, within a layer the farther first.
+    """
+
+    points: F64
+    starts: list[int]
+    colours: F64
+    normals: F64
+    centres: F64
+    solid: list[bool]
+    pieces: list[tuple[int, F64, int, int]]
+    lamps: tuple[Lamp, ...]
+    size: tuple[float, float, float]
+
+    def sketch(self, camera: Camera, pose: "Pose", sun: Sun) -> Sketch:
+        """The faces turned to the camera, as it sees them."""
+        eye = pose.to_local(camera.origin)
+        facing = ((eye - self.centres) * self.normals).sum(axis=1) > 0
+        seen = camera.view(pose.to_world(self.points))
+        near = bool(seen[:, 2].min() < NEAR_M)
+        pixels = camera.flatten(seen)
+        depth = float(np.linalg.norm(eye))
+        tints = sun.tint(self.colours, pose.turn(self.normals), depth)
+        sketch = Sketch()
+        order = sorted(self.pieces, key=lambda p: (p[0], -float(((p[1] - eye) ** 2).sum())))
+        for _, _, first, last in order:
+            for face in range(first, last):
+                if not facing[face]:
+                    continue
+                a, b = self.starts[face], self.starts[face + 1]
+                polygon = camera.flatten(clip_near(seen[a:b])) if near else pixels[a:b]
+                if len(polygon) >= 3:
+                    red, green, blue = tints[face].tolist()
+                    sketch.add(polygon, (red, green, blue), self.solid[face])
+        return sketch
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Place on the ground and heading (radians, 0 = along +x, turning left)."""
+
+    x: float
+    y: float
+    heading: float
+
+    def turn(self, vectors: F64) -> F64:
+        """(N, 3) local directions -> world."""
+        c, s = np.cos(self.heading), np.sin(self.heading)
+        turned: F64 = vectors @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
+        return turned
+
+    def to_world(self, points: F64) -> F64:
+        return self.turn(points) + (self.x, self.y, 0.0)
+
+    def to_local(self, point: F64) -> F64:
+        c, s = np.cos(self.heading), np.sin(self.heading)
+        x, y = point[0] - self.x, point[1] - self.y
+        return np.array([c * x + s * y, -s * x + c * y, point[2]])
+
+
+class Builder:
+    """Collects faces piece by piece; `build` freezes them into a Solid."""
+
+    def __init__(self) -> None:
+        self._faces: list[tuple[F64, Colour, F64, bool]] = []
+        self._pieces: list[tuple[int, F64, int, int]] = []
+        self._lamps: list[Lamp] = []
+        self._inside: F64 = np.zeros(3)
+
+    def piece(self, layer: int, inside: Point) -> None:
+        """Starts a convex piece around the point `inside`."""
+        self._inside = np.array(inside, dtype=np.float64)
+        self._pieces.append((layer, self._inside, len(self._faces), len(self._faces)))
+
+    def face(self, points: list[Point] | F64, colour: Colour, solid: bool = True) -> None:
+        """A planar convex face of the current piece, in either winding."""
+        corners = np.array(points, dtype=np.float64)
+        around = np.roll(corners, -1, axis=0)
+        normal = np.cross(corners - corners[0], around - corners[0]).sum(axis=0)
+        normal = normal / max(float(np.linalg.norm(normal)), 1e-9)
+        if normal @ (corners.mean(axis=0) - self._inside) < 0:
+            normal = -normal
+        self._faces.append((corners, colour, normal, solid))
+        layer, inside, first, _ = self._pieces[-1]
+        self._pieces[-1] = (layer, inside, first, len(self._faces))
+
+    def prism(
+        self, layer: int, profile: list[tuple[float, float, float]], colour: Colour, y: float = 0
+    ) -> list[F64]:
+        """A convex (x, z, half width) profile swept across; returns its faces, sides last."""
+        ring = np.array(profile, dtype=np.float64)
+        left = np.column_stack([ring[:, 0], y + ring[:, 2], ring[:, 1]])
+        right = np.column_stack([ring[:, 0], y - ring[:, 2], ring[:, 1]])
+        centre = (left.mean(axis=0) + right.mean(axis=0)) / 2
+        self.piece(layer, (float(centre[0]), float(centre[1]), float(centre[2])))
+        after = np.roll(np.arange(len(ring)), -1)
+        faces = [
+            np.array([left[i], left[j], right[j], right[i]]) for i, j in enumerate(after.tolist())
+        ]
+        faces += [left, right]
+        for corners in faces:
+            self.face(corners, colour)
+        return faces
+
+    def box(
+        self, layer: int, low: Point, high: Point, colour: Colour, taper: float = 0.0
+    ) -> list[F64]:
+        """An upright box; `taper` narrows its top. Faces: rear, top, front, floor, left, right."""
+        (x0, y0, z0), (x1, y1, z1) = low, high
+        half, middle = (y1 - y0) / 2, (y0 + y1) / 2
+        profile = [(x0, z0, half), (x0, z1, half - taper), (x1, z1, half - taper), (x1, z0, half)]
+        return self.prism(layer, profile, colour, middle)
+
+    def panel(self, face: F64, u: tuple[float, float], v: tuple[float, float], colour: Colour) -> None:
+        """A painted rectangle on a four-cornered face; u, v are fractions along its edges."""
+        a, b, c, d = face
+        corners = [
+            (a * (1 - p) + d * p) * (1 - q) + (b * (1 - p) + c * p) * q
+            for p, q in ((u[0], v[0]), (u[0], v[1]), (u[1], v[1]), (u[1], v[0]))
+        ]
+        self.face(np.array(corners), colour, solid=False)
+
+    def lamp(self, lamp: Lamp) -> None:
+        self._lamps.append(lamp)
+
+    def build(self, size: tuple[float, float, float]) -> Solid:
+        counts = [len(corners) for corners, *_ in self._faces]
+        return Solid(
+            points=np.concatenate([corners for corners, *_ in self._faces]),
+            starts=[0, *np.cumsum(counts).tolist()],
+            colours=np.array([colour for _, colour, _, _ in self._faces], dtype=np.float64),
+            normals=np.array([normal for _, _, normal, _ in self._faces]),
+            centres=np.array([corners.mean(axis=0) for corners, *_ in self._faces]),
+            solid=[solid for *_, solid in self._faces],
+            pieces=list(self._pieces),
+            lamps=tuple(self._lamps),
+            size=size,
+        )

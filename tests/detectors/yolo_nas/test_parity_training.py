@@ -1,0 +1,67 @@
+"""A training step: losses, gradients and batch statistics equal to the original's."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from detectors.training.assign import Targets
+from detectors.training.losses import DetectionLoss
+from detectors.yolo_nas.model import YoloNASModule
+
+Oracle = dict[str, Any]
+RUN = "train320"
+
+
+@pytest.mark.parametrize(("name", "classes"), [("yolo_nas_s_nc7", 7), ("yolo_nas_s", 80)])
+def test_training_step(
+    name: str,
+    classes: int,
+    rule: ModuleType,
+    oracle: Callable[[str], Oracle],
+    filled: Callable[[str, int], YoloNASModule],
+) -> None:
+    reference, model = oracle(name), filled("yolo_nas_s", classes).train()
+    _, raw = model(torch.from_numpy(rule.input_tensor((2, 3, 320, 320))))
+    targets = Targets.from_cxcywh(torch.from_numpy(reference[f"{RUN}/targets"]))
+    losses = DetectionLoss()(raw, targets)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+
+    logits = raw.logits.detach().numpy()[:, ::97]
+    wanted = reference[f"{RUN}/raw_cls_logits/sample"]
+    np.testing.assert_allclose(logits, wanted, rtol=1e-3, atol=1e-3)
+    terms = [float(t.detach()) for t in (losses.cls, losses.iou, losses.dfl, losses.total)]
+    np.testing.assert_allclose(
+        terms, reference[f"{RUN}/loss_components_cls_iou_dfl_total"], rtol=1e-4
+    )
+    assert_gradients(model, reference)
+    assert_batch_statistics(model, reference)
+
+
+def assert_gradients(model: YoloNASModule, reference: Oracle) -> None:
+    norms = {
+        name: float(parameter.grad.norm())
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    names = [str(name) for name in reference[f"{RUN}/grad_names"]]
+    assert list(norms) == names
+    largest = max(norms.values())
+    np.testing.assert_allclose(
+        [norms[name] for name in names],
+        reference[f"{RUN}/grad_l2"],
+        rtol=1e-3,
+        atol=1e-6 * largest,
+    )
+
+
+def assert_batch_statistics(model: YoloNASModule, reference: Oracle) -> None:
+    state, prefix = model.state_dict(), f"{RUN}/after/"
+    keys = [key for key in reference if key.startswith(prefix)]
+    assert len(keys) >= 3
+    for key in keys:
+        value = state[key.removeprefix(prefix)].numpy()
+        np.testing.assert_allclose(value, reference[key], rtol=1e-4, atol=1e-5)

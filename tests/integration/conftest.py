@@ -1,0 +1,111 @@
+"""Real servers for the tests of this folder. Where one is missing its tests are skipped with the
+reason; where CI is "true" they fail."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+import pytest
+
+from tests.services import servers
+from tests.services.servers import Server, ServiceMissing
+
+CLIPS = ("people.mp4", "cars.mp4")
+
+
+def _miss(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _running(make: Callable[[], Server]) -> Iterator[Server]:
+    try:
+        server = make()
+    except ServiceMissing as missing:
+        _miss(str(missing))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _running(lambda: servers.redis_server(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_process: Server) -> str:
+    """URL of a real Redis that all tests share."""
+    return f"redis://127.0.0.1:{redis_process.port}/0"
+
+
+@pytest.fixture(scope="session")
+def kafka_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from _running(lambda: servers.kafka_broker(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(kafka_process: Server) -> str:
+    """`host:port` of a real Kafka broker that all tests share. It creates no topics by itself."""
+    return f"127.0.0.1:{kafka_process.port}"
+
+
+TopicMaker = Callable[..., str]
+
+
+@pytest.fixture
+def make_topic(kafka_process: Server) -> TopicMaker:
+    """Makes a fresh topic: `make_topic(partitions=3, **{"max.message.bytes": "1000"})`."""
+
+    def make(partitions: int = 3, **configs: str) -> str:
+        topic = f"test-{uuid4().hex}"
+        servers.create_topic(kafka_process.port, topic, partitions, configs)
+        return topic
+
+    return make
+
+
+def _rtsp(shared: Path, folder: Path) -> Server:
+    script = shared / "tools" / "rtsp_server.py"
+    clips = [next(shared.glob(f"clips/**/{clip}")) for clip in CLIPS]
+    return servers.rtsp_server(folder, script, clips)
+
+
+@pytest.fixture(scope="session")
+def rtsp_server(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`rtsp://host:port` of a real RTSP server that loops `/people` and `/cars`."""
+    for server in _running(lambda: _rtsp(shared_dir, tmp_path_factory.mktemp("rtsp"))):
+        yield f"rtsp://127.0.0.1:{server.port}"
+
+
+ServerMaker = Callable[[str], Server]
+
+
+@pytest.fixture
+def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerMaker]:
+    """Starts a server of the test's own to stop, kill and start again: `make_server("redis")`,
+    `"kafka"` or `"rtsp"`. Ends it after the test."""
+    started: list[Server] = []
+
+    def make(kind: str) -> Server:
+        folder = tmp_path / f"{kind}-{len(started)}"
+        folder.mkdir()
+        makers = {
+            "redis": lambda: servers.redis_server(folder),
+            "kafka": lambda: servers.kafka_broker(folder),
+            "rtsp": lambda: _rtsp(request.getfixturevalue("shared_dir"), folder),
+        }
+        try:
+            server = makers[kind]()
+        except ServiceMissing as missing:
+            _miss(str(missing))
+        started.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in started:
+        server.stop()

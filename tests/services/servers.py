@@ -1,0 +1,168 @@
+"""Real servers for tests: found on this machine, started on free ports, stopped for sure."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+ROOT = Path(__file__).resolve().parents[2]
+KAFKA_LIB = ROOT / ".services" / "kafka" / "lib"
+INSTALL = "run tests/services/install.sh"
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+class ServiceMissing(Exception):
+    """This machine cannot run the server; the text says what is missing."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """One process with a port, its output in `folder/log`. Start and stop it as often as needed:
+    the port and what it keeps in `folder` stay the same."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        port: int,
+        folder: Path,
+        is_ready: Callable[["Server"], bool] | None = None,
+    ) -> None:
+        self.port = port
+        self.log = folder / "log"
+        self._command = list(command)
+        self._is_ready = is_ready or Server.accepts
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Return when it is ready. Raises `RuntimeError` with its output when it never is."""
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline_s = time.monotonic() + timeout_s
+        while not self._is_ready(self):
+            if self._process.poll() is not None or time.monotonic() > deadline_s:
+                self.kill()
+                raise RuntimeError(f"{self._command[0]} is not ready:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL to what is still there after ten seconds."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to anybody."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def accepts(self) -> bool:
+        """Whether something listens on the port."""
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def said(self, word: str) -> bool:
+        """Whether the output has a line that is `word`."""
+        return word in self.log.read_text(errors="replace").splitlines()
+
+
+def find(program: str) -> str:
+    """The path of a program. Raises `ServiceMissing`."""
+    path = shutil.which(program)
+    if path is None:
+        raise ServiceMissing(f"{program} is not installed, {INSTALL}")
+    return path
+
+
+def redis_server(folder: Path) -> Server:
+    """A Redis that keeps its data in `folder` over a `stop`, not over a `kill`."""
+    port = free_port()
+    where = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    return Server([find("redis-server"), *where, "--save", "3600 1"], port, folder)
+
+
+def rtsp_server(folder: Path, script: Path, clips: Sequence[Path]) -> Server:
+    """Loops each clip at `rtsp://127.0.0.1:PORT/<stem of its file name>`."""
+    if not Path(SYSTEM_PYTHON).exists():
+        raise ServiceMissing(f"{SYSTEM_PYTHON} is not there, {INSTALL}")
+    check = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, check=False).returncode:
+        raise ServiceMissing(f"GStreamer's RTSP server is not installed, {INSTALL}")
+    port = free_port()
+    command = [SYSTEM_PYTHON, str(script), "--port", str(port), *map(str, clips)]
+    return Server(command, port, folder, lambda server: server.said("ready"))
+
+
+def kafka_broker(folder: Path) -> Server:
+    """A Kafka broker and controller in one process, its data in `folder/data`."""
+    java = find("java")
+    if not KAFKA_LIB.is_dir():
+        raise ServiceMissing(f"Kafka's jars are not in {KAFKA_LIB}, {INSTALL}")
+    port = free_port()
+    config = folder / "server.properties"
+    config.write_text(_kafka_properties(port, free_port(), folder / "data"))
+    jars = f"{KAFKA_LIB}/*"
+    storage = [java, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool"]
+    cluster = subprocess.check_output([*storage, "random-uuid"], text=True).strip()
+    subprocess.run(
+        [*storage, "format", "-t", cluster, "-c", str(config)], check=True, capture_output=True
+    )
+    lean = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    command = [java, *lean, "-cp", jars, "kafka.Kafka", str(config)]
+    return Server(command, port, folder, _kafka_is_ready)
+
+
+def create_topic(port: int, topic: str, partitions: int, configs: dict[str, str]) -> None:
+    """Make a topic and return when every partition has a leader."""
+    options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+    with KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}") as admin:
+        admin.create_topics({topic: options}, wait_for_metadata=True)
+
+
+def _kafka_properties(port: int, controller_port: int, data: Path) -> str:
+    return f"""process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=8388608
+"""
+
+
+def _kafka_is_ready(server: Server) -> bool:
+    if not server.accepts():
+        return False
+    with KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{server.port}") as admin:
+        return bool(admin.describe_cluster()["brokers"])
