@@ -2,20 +2,28 @@
 
 A class is evaluated only on the pictures that label it. Otherwise as COCO does it: at most 100
 boxes per picture, ten IoU thresholds, precision made monotone and read at 101 recall points.
+
+`python -m detectors.evaluate MODEL --data FOLDER` measures a model file on a folder's val split.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from detectors.yolo_nas.postprocess import Suppression
 from pipeline.core.arrays import F32, F64, I64, Bool
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 MAX_PER_PICTURE = 100
+EVALUATION_RULE = Suppression(conf=0.01, iou=0.65, top_k=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,11 @@ class Metrics:
     def map50_95(self) -> float:
         """Mean over the classes and the IoU thresholds 0.50, 0.55 ... 0.95."""
         return float(np.nanmean(self.ap50_95))
+
+    def named(self, class_names: Sequence[str]) -> dict[str, object]:
+        """Rounded figures for logs and reports."""
+        ap50 = {n: round(float(v), 4) for n, v in zip(class_names, self.ap50, strict=True)}
+        return {"map50": round(self.map50, 4), "map50_95": round(self.map50_95, 4), "ap50": ap50}
 
 
 def evaluate(found: Sequence[Found], truths: Sequence[Truth], classes: int) -> Metrics:
@@ -119,3 +132,35 @@ def _area_under(hits: Bool, boxes: int) -> F64:
         at = np.searchsorted(r, RECALL_POINTS, side="left")
         result[n] = np.where(at < len(p), p[np.minimum(at, len(p) - 1)], 0.0).mean()
     return result
+
+
+def evaluate_model(source: Path, folder: Path, split: str = "val") -> dict[str, object]:
+    """Metrics of an .onnx or .pth file on one split of a folder with an index, ready for JSON."""
+    from detectors.training.data import read_image, read_index
+    from detectors.yolo_nas.predict import YoloNAS
+
+    model = YoloNAS.load(source)
+    model.rule = EVALUATION_RULE
+    pictures = read_index(folder, split)
+    found = []
+    for picture in pictures:
+        boxes = model.predict(read_image(picture.path)).prediction
+        found.append(Found(boxes.bboxes_xyxy, boxes.confidence, boxes.labels))
+    truths = [Truth(p.xyxy, p.class_id, p.labelled) for p in pictures]
+    metrics = evaluate(found, truths, len(model.class_names))
+    return {"model": source.name, "pictures": len(pictures)} | metrics.named(model.class_names)
+
+
+def main() -> None:
+    """Evaluate as the command line says; writes one JSON object to standard output."""
+    parser = argparse.ArgumentParser(prog="python -m detectors.evaluate", description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", default="val")
+    args = parser.parse_args()
+    json.dump(evaluate_model(args.model, args.data, args.split), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,6 @@ from pipeline.config import (
     ModelConfig,
     PipelineConfig,
     RedisSinkConfig,
-    SourceConfig,
     StreamConfig,
     StreetSourceConfig,
     TrackingConfig,
@@ -36,6 +35,8 @@ from pipeline.stream import MakeSource
 from sinks.base import PictureSink, Sink
 from stages.base import Source, Tracker
 from stages.zones.line import LineCounter
+
+AnySink = Sink | PictureSink
 
 
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
@@ -62,21 +63,25 @@ def source_maker(stream: StreamConfig, clock: Clock) -> MakeSource:
     """How to make the source of a stream, anew for every connection."""
 
     def make(epoch: int, first_seq: int) -> Source:
-        return _make_source(stream.id, stream.source, epoch, first_seq, clock)
+        return _make_source(stream, epoch, first_seq, clock)
 
     return make
 
 
-def _make_source(
-    stream_id: str, source: SourceConfig, epoch: int, first_seq: int, clock: Clock
-) -> Source:
+def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock) -> Source:
+    stream_id, source = stream.id, stream.source
     position = {"epoch": epoch, "first_seq": first_seq}
     match source.kind:
         case "file":
             from stages.sources.file import FileSource
 
             return FileSource(
-                stream_id, source.path, realtime=source.realtime, clock=clock, **position
+                stream_id,
+                source.path,
+                fps=stream.fps,
+                realtime=source.realtime,
+                clock=clock,
+                **position,
             )
         case "images":
             from stages.sources.images import ImageFolderSource
@@ -96,6 +101,7 @@ def _make_source(
                 transport=source.transport,
                 open_timeout_s=source.open_timeout_s,
                 read_timeout_s=source.read_timeout_s,
+                fps=stream.fps,
                 clock=clock,
                 **position,
             )

@@ -90,11 +90,11 @@ class Composer:
     def up(self, change: StreamUp) -> list[Message]:
         """The stream has come up."""
         self.report.frames_expected = change.frame_count
-        return [self._status("up", "first frame decoded", change.epoch, change.attempt)]
+        return [self._status("up", "first frame decoded", change)]
 
     def down(self, change: StreamDown) -> list[Message]:
         """The stream has gone down, and will be tried again."""
-        return [self._status("down", change.reason, change.epoch, change.attempt)]
+        return [self._status("down", change.reason, change)]
 
     def end(self, change: StreamEnded) -> list[Message]:
         """The stream is over: ends of its tracks, then the account."""
@@ -214,14 +214,14 @@ class Composer:
         return messages
 
     def _status(
-        self, status: Literal["up", "down"], reason: str, epoch: int, attempt: int
+        self, status: Literal["up", "down"], reason: str, change: StreamUp | StreamDown
     ) -> StreamStatusMessage:
-        sub = f"{status}:{attempt}"
+        sub = f"{status}:{change.attempt}"
         return StreamStatusMessage(
-            **self._envelope("stream_status", epoch, self.account.next_seq - 1, sub),
+            **self._envelope("stream_status", change.epoch, change.seq, sub),
             status=status,
             reason=reason,
-            attempt=attempt,
+            attempt=change.attempt,
         )
 
     def _envelope(self, kind: str, epoch: int, seq: int, sub: str = "") -> _Envelope:

@@ -131,6 +131,14 @@ class StreamConfig(_Section):
         )
 
     @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if self.fps is not None and isinstance(
+            self.source, ImagesSourceConfig | StreetSourceConfig
+        ):
+            raise ValueError(f"a source of kind {self.source.kind} has its own fps: set source.fps")
+        return self
+
+    @model_validator(mode="after")
     def _lines_differ(self) -> Self:
         _require_distinct([line.name for line in self.lines], "line names")
         return self

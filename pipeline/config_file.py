@@ -83,12 +83,20 @@ def _apply(data: dict[str, Any], override: str) -> None:
     node: Any = data
     for step in parents:
         node = node.setdefault(step, {}) if isinstance(node, dict) else _item(node, step, path)
-    value = yaml.safe_load(text)
+    value = _value(text, override)
     if isinstance(node, dict):
         node[last] = value
     else:
         _item(node, last, path)
         node[int(last)] = value
+
+
+def _value(text: str, override: str) -> Any:
+    """A value as YAML would read it; a lone `-` is standard output, not an empty list."""
+    try:
+        return text if text == "-" else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("--set", f"{override!r}: {_one_line(error)}") from error
 
 
 def _item(node: Any, step: str, path: str) -> Any:

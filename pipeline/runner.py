@@ -278,8 +278,13 @@ class Pipeline:
         self._send(messages)
         if item.image is not None:
             caption = f"{stream_id}  {item.info.pts_ns / 1e9:.1f} s"
-            lines = [(counter.line, counter.counts) for counter in composer.lines]
-            image = draw(item.image, tracks, self._detector.labels, lines=lines, caption=caption)
+            image = draw(
+                item.image,
+                tracks,
+                self._detector.labels,
+                lines=composer.lines,
+                caption=caption,
+            )
             self._show(Picture(stream_id, item.info, image))
 
     def _end_if_settled(self, stream_id: str) -> None:

@@ -21,20 +21,22 @@ MakeSource = Callable[[int, int], Source]
 
 @dataclass(frozen=True, slots=True)
 class StreamUp:
-    """The first frame of an epoch has arrived."""
+    """The first frame of an epoch, `seq`, has arrived."""
 
     stream_id: str
     epoch: int
+    seq: int
     attempt: int
     frame_count: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamDown:
-    """The connection failed or was lost; another try follows."""
+    """The connection failed or was lost after frame `seq`; another try follows."""
 
     stream_id: str
     epoch: int
+    seq: int
     attempt: int
     reason: str
 
@@ -49,23 +51,6 @@ class StreamEnded:
 
 
 StreamChange = StreamUp | StreamDown | StreamEnded
-
-
-class FrameRate:
-    """Thins frames to `fps` of media time: a frame is due when its slot of 1/fps seconds is new."""
-
-    def __init__(self, fps: float | None) -> None:
-        self._fps = fps
-        self._slot: int | None = None
-
-    def due(self, pts_ns: int) -> bool:
-        """Whether the frame at this media time is to be kept."""
-        if self._fps is None:
-            return True
-        slot = int(pts_ns * self._fps / 1e9 + 1e-6)
-        due = slot != self._slot
-        self._slot = slot
-        return due
 
 
 class Stream:
@@ -98,7 +83,7 @@ class Stream:
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._source: Source | None = None
-        self._was_up = False
+        self._is_up = self._was_up = False
         self._ended = False
         self._epoch = 0
         self._kept = 0
@@ -140,6 +125,7 @@ class Stream:
 
     def _connect_once(self) -> SourceError | None:
         """One connection, until it ends. None: there is nothing more to come."""
+        self._is_up = False
         source = self._make_source(self._epoch, self.account.next_seq)
         with self._guard:
             self._source = source
@@ -155,32 +141,38 @@ class Stream:
         return None
 
     def _decode(self, source: Source) -> None:
-        rate = FrameRate(self._config.fps)
-        first = True
-        for frame in source.frames():
-            seq = self.account.decode()
-            if first:
-                self._come_up(source)
-                first = False
-            if not rate.due(frame.info.pts_ns):
-                self.account.drop(seq, "target_fps")
-                continue
-            self.lane.put(frame)
-            self._kept += 1
-            if self._stopping.is_set() or self._kept == self._config.max_frames:
-                self._stopping.set()
-                return
+        first_seq = self.account.next_seq
+        try:
+            for frame in source.frames():
+                self._count_skipped(frame.info.seq)
+                self.account.decode()
+                if not self._is_up:
+                    self._come_up(source, frame.info.seq)
+                self.lane.put(frame)
+                self._kept += 1
+                if self._kept == self._config.max_frames:
+                    self._stopping.set()
+                if self._stopping.is_set():
+                    return
+        finally:
+            self._count_skipped(first_seq + source.counts.decoded_total)
 
-    def _come_up(self, source: Source) -> None:
+    def _count_skipped(self, seq: int) -> None:
+        """Frames before `seq` that the decoder left out, for they are above the frame rate."""
+        while self.account.next_seq < seq:
+            self.account.drop(self.account.decode(), "target_fps")
+
+    def _come_up(self, source: Source, seq: int) -> None:
         log.info("stream %r is up", self.id)
-        self._tell(StreamUp(self.id, self._epoch, self._backoff.failures, source.frame_count))
+        self._tell(StreamUp(self.id, self._epoch, seq, self._backoff.failures, source.frame_count))
         self._backoff.succeed()
-        self._was_up = True
+        self._is_up = self._was_up = True
 
     def _go_down(self, failure: SourceError) -> None:
         pause_s = self._backoff.pause_s()
         log.warning("%s; trying again in %.1f s", failure, pause_s)
-        self._tell(StreamDown(self.id, self._epoch, self._backoff.failures, failure.why))
+        seq = self.account.next_seq - 1
+        self._tell(StreamDown(self.id, self._epoch, seq, self._backoff.failures, failure.why))
         self._stopping.wait(pause_s)
 
     def _may_retry(self, failure: SourceError) -> bool:

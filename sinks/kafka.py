@@ -7,15 +7,17 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
-    InvalidRecordError,
+    IllegalSaslStateError,
     InvalidTopicError,
     KafkaConfigurationError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     SaslAuthenticationFailedError,
@@ -23,7 +25,7 @@ from kafka.errors import (
 )
 from kafka.net.compat import KafkaNetClient
 
-from pipeline.core.errors import Backpressure, Rejected, SinkError, SinkUnavailable
+from pipeline.core.errors import Backpressure, Rejected, SinkUnavailable
 from pipeline.core.log import get_logger, redact
 from pipeline.core.messages import SCHEMA
 from sinks.base import Outgoing
@@ -33,9 +35,10 @@ _client_numbers = itertools.count(1)
 
 _FOR_EVER_MS = 2**31 - 1
 _BOOKKEEPING_BYTES = 4096  # key, headers and batch framing, at most
-_BAD_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError)
+_BAD_MESSAGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _REFUSED = (
     AuthorizationError,
+    IllegalSaslStateError,
     InvalidTopicError,
     KafkaConfigurationError,
     SaslAuthenticationFailedError,
@@ -56,8 +59,8 @@ class KafkaSink:
     `seq`) for that.
 
     A message over `max_message_bytes` raises `Rejected` in `write`. One that only the broker finds
-    too large or invalid is dropped, counted in `rejected_total`, and named by a `Rejected` of the
-    next `flush`, which has delivered the rest.
+    too large is dropped, counted in `rejected_total`, and named by a `Rejected` of the next
+    `flush`, which has delivered the rest.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class KafkaSink:
         self._producer: Any = None
         self._waiting: deque[Outgoing] = deque()
         self._sent: deque[tuple[Outgoing, Any]] = deque()
+        self._failures: list[str] = []
+        self._suspects: set[str] = set()
         self._refused: list[tuple[Outgoing, BaseException]] = []
 
     @property
@@ -154,22 +159,26 @@ class KafkaSink:
     def _connect(self, timeout_s: float) -> None:
         deadline_s = time.monotonic() + timeout_s
         with self._told(), self._heard.opening():
+            self._failures.clear()
             self._producer = self._new_producer(timeout_s)
-            left_s = max(deadline_s - time.monotonic(), 0.1)
             try:
-                self._producer.config["max_block_ms"] = int(left_s * 1000)
-                if not self._producer.partitions_for(self._topic):
-                    raise KafkaError("no partitions")
-                self._producer.config["max_block_ms"] = 500
-            except KafkaError as error:
+                self._find_topic(max(deadline_s - time.monotonic(), 0.1))
+            except (KafkaError, Rejected):
                 self._abandon(grace_s=0)
-                if isinstance(error, _REFUSED):
-                    raise
-                raise Rejected(
-                    self.name,
-                    f"{self._where}: topic {self._topic!r} does not exist and the broker does not "
-                    f"create it, create it or correct the name",
-                ) from error
+                raise
+
+    def _find_topic(self, timeout_s: float) -> None:
+        self._heard.error = None
+        self._producer.config["max_block_ms"] = int(timeout_s * 1000)
+        try:
+            self._producer.partitions_for(self._topic)
+        except KafkaTimeoutError as error:
+            if self._heard.error is None:
+                why = f"topic {self._topic!r} does not exist and the broker does not create it"
+                advice = "create it, or correct the name"
+                raise Rejected(self.name, f"{self._where}: {why}: {advice}") from error
+            raise
+        self._producer.config["max_block_ms"] = 500
 
     def _new_producer(self, timeout_s: float) -> Any:
         clients: list[KafkaNetClient] = []
@@ -200,6 +209,10 @@ class KafkaSink:
     def _send_waiting(self) -> None:
         while self._waiting and self._producer is not None:
             message = self._waiting[0]
+            if self._sent and not self._suspects.isdisjoint(
+                (message.message_id, self._sent[-1][0].message_id)
+            ):
+                return
             future = self._producer.send(
                 self._topic,
                 key=message.key.encode(),
@@ -212,37 +225,47 @@ class KafkaSink:
                 ],
             )
             self._sent.append((self._waiting.popleft(), future))
+            future.add_errback(partial(self._note_failure, message.message_id))
+
+    def _note_failure(self, message_id: str, _error: BaseException) -> None:
+        self._failures.append(message_id)
 
     def _settle(self) -> None:
         """Account for what the broker has answered."""
         while self._sent and self._sent[0][1].is_done:
             message, future = self._sent[0]
-            if not self._finish(message, future):
+            if future.exception is not None:
+                if isinstance(future.exception, _BAD_MESSAGE):
+                    self._suspect(message, future.exception)
                 self._start_over(future.exception)
                 return
             self._sent.popleft()
-
-    def _finish(self, message: Outgoing, future: Any) -> bool:
-        """True when the message needs nothing more."""
-        if not future.is_done:
-            return False
-        if future.exception is None:
             self.delivered_total += 1
-            return True
-        if isinstance(future.exception, _BAD_MESSAGE):
+            self._heard.error = None
+
+    def _suspect(self, message: Outgoing, error: BaseException) -> None:
+        """Find the message that is bad.
+
+        kafka-python fails all that is on its way with the error of the one. The first to fail is
+        the suspect. It is sent again alone; when that fails too, it is the one.
+        """
+        if message.message_id in self._suspects:
+            self._sent.popleft()
+            self._suspects.discard(message.message_id)
+            self._refused.append((message, error))
             self.rejected_total += 1
-            self._refused.append((message, future.exception))
-            return True
-        return False
+        elif self._failures:
+            self._suspects.add(self._failures[0])
 
     def _start_over(self, error: BaseException) -> None:
         """Give up the producer; what it did not deliver waits again, in order."""
         _log.warning("sink %r: new Kafka producer, the last one failed: %s", self.name, error)
-        self._heard.last = str(error)
         self._abandon(grace_s=0)
-        undone = [message for message, future in self._sent if not self._finish(message, future)]
+        undone = [message for message, future in self._sent if not future.succeeded()]
+        self.delivered_total += len(self._sent) - len(undone)
         self._sent.clear()
         self._waiting.extendleft(reversed(undone))
+        self._heard.error = error
 
     def _abandon(self, grace_s: float) -> None:
         if self._producer is not None:
@@ -255,13 +278,15 @@ class KafkaSink:
         try:
             yield
         except (KafkaError, ValueError, OSError) as error:
-            kind = Rejected if isinstance(error, (*_REFUSED, ValueError)) else SinkUnavailable
-            why = self._heard.last if isinstance(error, OSError | KafkaError) else ""
-            raise kind(self.name, _line(f"{self._where}: {why or error}")) from error
+            # A timeout says less than what the client met on the way to it.
+            met = self._heard.error if isinstance(error, KafkaTimeoutError) else None
+            cause = met or error
+            kind = Rejected if isinstance(cause, (*_REFUSED, ValueError)) else SinkUnavailable
+            raise kind(self.name, _line(f"{self._where}: {cause}")) from error
 
     def _undelivered(self, timeout_s: float) -> str:
         text = f"{self._where}: {self.pending} messages not acknowledged after {timeout_s:g} s"
-        return _line(f"{text}: {self._heard.last}" if self._heard.last else text)
+        return _line(f"{text}: {self._heard.error}" if self._heard.error else text)
 
     def _refusals(self) -> str:
         refused, self._refused = self._refused, []
@@ -271,8 +296,8 @@ class KafkaSink:
 
     def _too_large(self, message: Outgoing) -> str:
         return (
-            f"message {message.message_id} of stream {message.key!r} has {len(message.body)} bytes, "
-            f"more than max_message_bytes {self._max_message_bytes}"
+            f"message {message.message_id} of stream {message.key!r}: {len(message.body)} bytes "
+            f"are more than max_message_bytes {self._max_message_bytes}"
         )
 
 
@@ -285,7 +310,7 @@ class _Producer(KafkaProducer):  # type: ignore[misc]
 
 
 class _ClientLog(logging.Handler):
-    """Keeps the client's last warning, for it says why, and passes all on as debug lines.
+    """Keeps the last error that the client met, for it says why, and passes its lines on as debug.
 
     kafka-python logs loudly what the sink tells in its own errors, so its lines go nowhere else.
     Lines belong to the sink whose producer's thread, or whose `open`, wrote them.
@@ -293,17 +318,18 @@ class _ClientLog(logging.Handler):
 
     def __init__(self, client_id: str) -> None:
         super().__init__(logging.INFO)
-        self.last = ""
+        self.error: BaseException | None = None
         self._thread_name = f"{client_id}-network-thread"
         self._opening: int | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.threadName != self._thread_name and record.thread != self._opening:
             return
-        text = redact(record.getMessage())
-        _log.debug("client: %s", text)
-        if record.levelno >= logging.WARNING:
-            self.last = text
+        _log.debug("client: %s", redact(record.getMessage()))
+        args = record.args if isinstance(record.args, tuple) else ()
+        for met in args:
+            if isinstance(met, Exception) and not isinstance(met, KafkaTimeoutError):
+                self.error = met
 
     @contextmanager
     def opening(self) -> Iterator[None]:

@@ -45,8 +45,8 @@ _PASSING_CODES = ("MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE")
 class RedisSink:
     """A `Sink` that writes to Redis and returns when Redis has answered, so `flush` never waits.
 
-    - `url`: `redis://[user@]host:port/db`, or `rediss://` for TLS. Raises `ValueError` for another.
-    - `stream`: the key (or, with `mode="pubsub"`, the channel); may hold `{stream_id}` and `{kind}`.
+    - `url`: `redis://[user@]host:port/db`, or `rediss://` for TLS; else `ValueError`.
+    - `stream`: the key (with `mode="pubsub"` the channel); may hold `{stream_id}` and `{kind}`.
     - `mode="stream"`: XADD with the fields `body`, `kind`, `stream_id` and `message_id`, entry ids
       by Redis; `maxlen` keeps about that many newest entries (whole nodes are trimmed).
       `mode="pubsub"`: PUBLISH of the body; whoever does not listen at that moment misses it.

@@ -2,11 +2,25 @@
 retries live in `pipeline`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.core.arrays import F32, I32
 from pipeline.core.frame import Frame
 from pipeline.core.tracks import Tracks
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the pictures of one source, readable while it runs.
+
+    `decoded_total = yielded + skipped_total`; damaged pictures are in `corrupt_total` alone and
+    take no `seq`, so that a gap between two yielded `seq` is always the frame rate's doing.
+    """
+
+    decoded_total: int = 0
+    skipped_total: int = 0
+    corrupt_total: int = 0
 
 
 class Source(Protocol):
@@ -23,8 +37,11 @@ class Source(Protocol):
     frame_count: int | None
     """Frames to expect, known once `frames` has given one; None: unknown or endless."""
 
+    counts: Counts
+
     def frames(self) -> Iterator[Frame]:
         """Yield frames in order; blocks in native code while decoding or waiting for the network.
+        A gap between two `seq` are frames left out to keep the stream's frame rate.
 
         Raises `SourceUnavailable` (missing, refused, lost) or `DecodeError` (no video in it).
         Ends without error at the end of a file, or after `close`.

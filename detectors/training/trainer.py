@@ -15,18 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from detectors.evaluate import Found, Metrics, Truth, evaluate
+from detectors.evaluate import EVALUATION_RULE, Found, Metrics, Truth, evaluate
 from detectors.letterbox import Letterbox
 from detectors.training.assign import Targets
 from detectors.training.data import Batch, Folder, Loader, Picture, read_image, read_index
 from detectors.training.losses import DetectionLoss, Losses
 from detectors.training.schedule import Schedule, ema_decay
 from detectors.yolo_nas.model import YoloNASModule, build
-from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.postprocess import suppress
 
 log = logging.getLogger(__name__)
 
-EVALUATION_RULE = Suppression(conf=0.01, iou=0.65, top_k=1000)
 LOG_EVERY = 20
 
 
@@ -137,9 +136,7 @@ class Trainer:
         found = [self._detect(p, Letterbox(size, size)) for p in pictures]
         truths = [Truth(p.xyxy, p.class_id, p.labelled) for p in pictures]
         metrics = evaluate(found, truths, len(self.recipe.class_names))
-        names = self.recipe.class_names
-        per_class = {n: round(float(v), 4) for n, v in zip(names, metrics.ap50, strict=True)}
-        self._record(map50=metrics.map50, map50_95=metrics.map50_95, ap50=per_class)
+        self._record(**metrics.named(self.recipe.class_names))
         return metrics
 
     def save(self, path: Path) -> None:

@@ -87,14 +87,20 @@ class Heads(nn.Module):
         distances, logits = [], []
         for head, feature in zip(self.children(), features, strict=True):
             distance, logit = head(feature)
-            distances.append(distance.flatten(2).transpose(1, 2))
-            logits.append(logit.flatten(2).transpose(1, 2))
+            distances.append(_by_anchor(distance))
+            logits.append(_by_anchor(logit))
         sizes = [(int(f.shape[2]), int(f.shape[3])) for f in features]
         boxes, points, strides = anchor_grid(sizes, self.bins)
         counts = [h * w for h, w in sizes]
         return RawOutput(
             torch.cat(logits, 1), torch.cat(distances, 1), boxes, points, counts, strides
         )
+
+
+def _by_anchor(level: Tensor) -> Tensor:
+    """(B, channels, h, w) -> (B, h * w, channels); only B stays free in an exported graph."""
+    channels, rows, columns = (int(n) for n in level.shape[1:])
+    return level.reshape(-1, channels, rows * columns).transpose(1, 2)
 
 
 def anchor_grid(sizes: Sequence[tuple[int, int]], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,8 +122,8 @@ def decode(distances: Tensor, points: Tensor, strides: Tensor, bins: Tensor) -> 
 
     The expectation is a product and a sum, not a convolution, so that quantizers leave it in float.
     """
-    batch, anchors = distances.shape[:2]
-    probabilities = functional.softmax(distances.reshape(batch, anchors, 4, len(bins)), dim=-1)
+    by_side = distances.reshape(-1, int(distances.shape[1]), 4, REG_MAX + 1)
+    probabilities = functional.softmax(by_side, dim=-1)
     sides = (probabilities * bins).sum(-1)
     centres = points / strides
     near, far = centres - sides[..., :2], centres + sides[..., 2:]

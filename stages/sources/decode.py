@@ -15,23 +15,11 @@ from av.video.stream import VideoStream
 
 from pipeline.core.arrays import U8
 from pipeline.core.errors import DecodeError
+from stages.base import Counts
 from stages.sources.timing import MediaTime, Thinner, period_ns, to_ns
 
 HD_LINES: Final = 720
 UNSPECIFIED: Final = 2  # AVCOL_SPC_UNSPECIFIED: the stream does not name its matrix
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of the pictures of one source, readable while it runs.
-
-    `decoded_total = yielded + skipped_total`; damaged pictures are in `corrupt_total` alone and
-    take no `seq`, so that a gap between two yielded `seq` is always the frame rate's doing.
-    """
-
-    decoded_total: int = 0
-    skipped_total: int = 0
-    corrupt_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +50,7 @@ def to_rgb(frame: VideoFrame) -> U8:
 
 
 def pick_video(stream_id: str, container: InputContainer, where: str) -> VideoStream:
-    """The largest video stream that is not a cover picture. Raises `DecodeError` if there is none."""
+    """The largest video stream that is not a cover picture. Raises `DecodeError` without one."""
     moving = [
         stream
         for stream in container.streams.video
@@ -93,7 +81,7 @@ class Decoding:
         *,
         fps: float | None = None,
         threads: int = 1,
-        on_packet: Callable[[Packet[VideoStream]], None] | None = None,
+        on_packet: "Callable[[Packet[VideoStream]], None] | None" = None,
     ) -> None:
         stream.thread_type = "AUTO" if threads > 1 else "SLICE"
         stream.thread_count = threads
@@ -121,7 +109,7 @@ class Decoding:
                 if picture is not None:
                     yield picture
 
-    def _note(self, packet: Packet[VideoStream]) -> None:
+    def _note(self, packet: "Packet[VideoStream]") -> None:
         if packet.size == 0:  # the flush after the last packet
             return
         self.packets_total += 1
@@ -132,7 +120,7 @@ class Decoding:
         if self._on_packet is not None:
             self._on_packet(packet)
 
-    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    def _decode(self, packet: "Packet[VideoStream]") -> list[VideoFrame]:
         try:
             return packet.decode()
         except av.error.EOFError:

@@ -16,7 +16,8 @@ from pipeline.core.clock import Clock, ClockSource, SystemClock
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
-from stages.sources.decode import Counts, Decoding, Picture, pick_video
+from stages.base import Counts
+from stages.sources.decode import Decoding, Picture, pick_video
 from stages.sources.timing import SECOND_NS, period_ns, to_ns
 
 _LOG = get_logger(__name__)
@@ -45,6 +46,9 @@ class FileSource:
     `fps` caps the rate: frames above it are decoded, take a `seq`, and are not yielded
     (`counts.skipped_total`). `frame_count` counts them too. A file that ends before its own
     announcement gives all that decodes, then `DecodeError`.
+
+    `realtime` yields every frame at its media time after the first one and never sooner, as a
+    camera would.
     """
 
     live = False
@@ -57,6 +61,7 @@ class FileSource:
         epoch: int = 0,
         first_seq: int = 0,
         fps: float | None = None,
+        realtime: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self.stream_id = stream_id
@@ -64,6 +69,8 @@ class FileSource:
         self.frame_count: int | None = None
         self.counts = Counts()
         self._epoch, self._first_seq, self._fps = epoch, first_seq, fps
+        self._realtime = realtime
+        self._began_s: float | None = None
         self._clock = clock or SystemClock()
         self._stopped = threading.Event()
 
@@ -80,6 +87,8 @@ class FileSource:
             )  # fmt: skip
             try:
                 for picture in decoding.pictures():
+                    if self._realtime and self._wait_for(picture.pts_ns):
+                        return
                     yield self._frame(picture, origin, stream)
             except av.error.FFmpegError as error:
                 raise self._cut_short(f" ({error.strerror})") from error
@@ -121,6 +130,13 @@ class FileSource:
             container.close()
             raise DecodeError(self.stream_id, f"{self.path} is a text file, not a video")
         return container
+
+    def _wait_for(self, pts_ns: int) -> bool:
+        """Wait until a picture is due. True: `close` came first."""
+        now_s, pts_s = self._clock.monotonic_s(), pts_ns / SECOND_NS
+        if self._began_s is None:
+            self._began_s = now_s - pts_s
+        return self._stopped.wait(max(self._began_s + pts_s - now_s, 0))
 
     def _frame(self, picture: Picture, origin: _Origin, stream: VideoStream) -> Frame:
         start_ns = to_ns(stream.start_time or 0, stream.time_base or Fraction(1))
@@ -190,10 +206,10 @@ def _announced_frames(container: InputContainer, stream: VideoStream) -> int | N
 def _ends_early(decoding: Decoding, container: InputContainer, stream: VideoStream) -> bool:
     """Did the packets stop well before the announced end?
 
-    Where the container counts its packets, both the count and the time must fall short, the time by
-    more than two frames: an edit list hides packets on purpose, and shortens the duration with them.
-    Elsewhere only the time speaks, and only the stream's own (audio may well be longer): short by
-    more than a second and 2 %.
+    Where the container counts its packets, both the count and the time must fall short, the time
+    by more than two frames: an edit list hides packets on purpose, and shortens the duration with
+    them. Elsewhere only the time speaks, and only the stream's own (audio may well be longer):
+    short by more than a second and 2 %.
     """
     base = stream.time_base or Fraction(1)
     announced = to_ns(stream.duration, base) if stream.duration else None

@@ -13,7 +13,7 @@ from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
-from stages.sources.decode import Counts
+from stages.base import Counts
 from stages.sources.timing import SECOND_NS
 
 _LOG = get_logger(__name__)

@@ -46,8 +46,8 @@ class MediaTime:
 class Thinner:
     """Chooses which pictures to keep so that no more than `fps` of them pass per second of media.
 
-    Pictures due on a grid of 1/fps are kept. A picture up to a quarter of a period early counts as
-    due: cameras jitter, and a stream at exactly `fps` must pass whole.
+    Moments 1/fps apart are due, and the picture nearest to each is kept: nearest, because cameras
+    jitter, and a stream at exactly `fps` must pass whole.
     """
 
     def __init__(self, fps: float | None) -> None:
@@ -55,13 +55,15 @@ class Thinner:
             raise ValueError(f"fps must be above 0, not {fps}")
         self._period_ns = round(SECOND_NS / fps) if fps else 0
         self._due_ns: int | None = None
+        self._last_ns = 0
 
     def keep(self, pts_ns: int) -> bool:
         """Is the picture at `pts_ns` kept? Ask once per picture, in order."""
-        early_ns = self._period_ns // 4
         if self._due_ns is None:
-            self._due_ns = pts_ns
-        if pts_ns < self._due_ns - early_ns:
+            self._due_ns = self._last_ns = pts_ns
+        near_ns = min(pts_ns - self._last_ns, self._period_ns) // 2
+        self._last_ns = pts_ns
+        if pts_ns + near_ns < self._due_ns:
             return False
-        self._due_ns = max(self._due_ns, pts_ns - early_ns) + self._period_ns
+        self._due_ns = max(self._due_ns, pts_ns - near_ns) + self._period_ns
         return True

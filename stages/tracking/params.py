@@ -36,7 +36,7 @@ class TrackerParams:
     least_iou: float = 0.2
     least_iou_low: float = 0.5
     least_iou_wide: float = 0.3
-    widen: float = 0.3
+    widen: float = 0.5
     class_penalty: float = 0.3
     fuse_score: bool = True
     confirm_hits: int = 2

@@ -44,7 +44,7 @@ class Server:
         self._is_ready = is_ready or Server.accepts
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout_s: float = 60.0) -> None:
+    def start(self, timeout_s: float = 100.0) -> None:
         """Return when it is ready. Raises `RuntimeError` with its output when it never is."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)

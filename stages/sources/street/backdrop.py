@@ -6,7 +6,7 @@ import numpy as np
 from stages.sources.street.camera import F64, U8, Camera
 from stages.sources.street.layout import Area, House, Layout, Post, Tree
 from stages.sources.street.mood import Mood
-from stages.sources.street.painter import SHIFT, fixed
+from stages.sources.street.painter import SHIFT, Cover, fixed
 from stages.sources.street.solid import Colour
 from stages.sources.street.vehicles import pick, shade
 
@@ -18,12 +18,14 @@ AWNINGS: list[Colour] = [(168, 52, 48), (44, 92, 84), (42, 66, 112), (206, 150, 
 LEAVES: list[Colour] = [(74, 112, 58), (92, 128, 62), (58, 98, 64), (128, 132, 60), (150, 120, 58)]
 PANE: Colour = (78, 92, 108)
 LIT: Colour = (255, 214, 140)
+HEAD: Colour = (255, 244, 214)
 OVERSAMPLE = 2
+COVER_REACH_M = 75.0
 
 
 class Backdrop:
     """Paints the still picture once. `image` (H, W, 3) by daylight; `glow` (H, W) 0..1 where
-    windows are lit at night."""
+    windows are lit at night; `covers` the still things near enough to hide others."""
 
     def __init__(self, layout: Layout, mood: Mood, rng: np.random.Generator) -> None:
         self._camera = layout.camera.scaled(OVERSAMPLE)
@@ -31,6 +33,7 @@ class Backdrop:
         shape = (self._camera.height, self._camera.width)
         self._big: U8 = np.zeros((*shape, 3), dtype=np.uint8)
         self._lit: U8 = np.zeros(shape, dtype=np.uint8)
+        self._mask: U8 = np.zeros(shape, dtype=np.uint8)
         self._sky()
         rough = np.zeros(shape, dtype=np.uint8)
         for area in layout.areas:
@@ -38,20 +41,24 @@ class Backdrop:
         self._grain(rough)
         eye = self._camera.origin
         things: list[House | Tree | Post] = [*layout.houses, *layout.trees, *layout.posts]
+        self.covers: list[Cover] = []
         for thing in sorted(things, key=lambda t: -distance(t, eye)):
+            self._mask[:] = 0
             if isinstance(thing, House):
                 self._indoor_wall(thing) if layout.indoor else self._house(thing)
             elif isinstance(thing, Tree):
                 self._tree(thing)
             else:
                 self._post(thing)
+            if distance(thing, eye) < COVER_REACH_M:
+                self._cover(thing)
         if layout.indoor:
             self._ceiling()
         size = (layout.camera.width, layout.camera.height)
         self.image: U8 = cv2.resize(self._big, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
         self.glow: F64 = cv2.resize(self._lit, size, interpolation=cv2.INTER_AREA) / 255.0
 
-    def _fill(self, points: list[tuple[float, float, float]] | F64, colour: Colour) -> None:
+    def _fill(self, points: list[tuple[float, float, float]] | F64, colour: Colour, *, hides: bool = False) -> None:
         corners = np.array(points, dtype=np.float64)
         polygon = self._camera.polygon(corners)
         if polygon is None:
@@ -59,6 +66,18 @@ class Backdrop:
         veil = 1 - np.exp(-float(np.linalg.norm(corners.mean(axis=0) - self._camera.origin)) / self._mood.sun.fog_reach_m)
         mixed = [a * (1 - veil) + b * veil for a, b in zip(colour, self._mood.sun.fog, strict=True)]
         cv2.fillPoly(self._big, [fixed(polygon)], mixed, cv2.LINE_AA, SHIFT)
+        if hides:
+            cv2.fillPoly(self._mask, [fixed(polygon)], (255,), cv2.LINE_AA, SHIFT)
+
+    def _cover(self, thing: House | Tree | Post) -> None:
+        """Notes what the mask holds of the thing just painted."""
+        x, y, w, h = cv2.boundingRect(self._mask)
+        x0, y0, x1, y1 = x // 2, y // 2, (x + w + 1) // 2, (y + h + 1) // 2
+        if w == 0 or h == 0 or x1 <= x0 or y1 <= y0:
+            return
+        part = self._mask[y0 * 2 : y1 * 2, x0 * 2 : x1 * 2].astype(np.float32) / 255
+        alpha = part.reshape(y1 - y0, 2, x1 - x0, 2).mean(axis=(1, 3))[..., None]
+        self.covers.append(Cover(ground_of(thing), (x0, y0, x1, y1), alpha.astype(np.float32)))
 
     def _shine(self, points: list[tuple[float, float, float]], level: float) -> None:
         polygon = self._camera.polygon(np.array(points, dtype=np.float64))
@@ -90,10 +109,10 @@ class Backdrop:
             cv2.fillPoly(self._big, [fixed(ring)], tint.tolist(), cv2.LINE_AA, SHIFT)
 
     def _area(self, area: Area, rough: U8) -> None:
-        wet = self._mood.wet
-        self._fill(np.array([(x, y, 0.0) for x, y in area.corners]), shade(area.colour, wet))
         polygon = self._camera.polygon(np.array([(x, y, 0.0) for x, y in area.corners]))
         if polygon is not None:
+            colour = shade(area.colour, self._mood.wet)
+            cv2.fillPoly(self._big, [fixed(polygon)], colour, cv2.LINE_AA, SHIFT)
             cv2.fillPoly(rough, [fixed(polygon)], (area.texture * 8,), cv2.LINE_8, SHIFT)
 
     def _grain(self, rough: U8) -> None:
@@ -114,7 +133,9 @@ class Backdrop:
         size = (width, height - top)
         grain = cv2.resize(total.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         level = rough[top:].astype(np.float32) / 8 * grain * 0.45
-        self._big[top:] = np.clip(self._big[top:] + level[..., None], 0, 255).astype(np.uint8)
+        veil = cv2.resize(1 - np.exp(-depth / self._mood.sun.fog_reach_m), size)[..., None]
+        ground = (self._big[top:] + level[..., None]) * (1 - veil) + np.array(self._mood.sun.fog) * veil
+        self._big[top:] = np.clip(ground, 0, 255).astype(np.uint8)
 
     def _house(self, house: House) -> None:
         wall = pick(self._rng, WALLS)
@@ -127,7 +148,7 @@ class Backdrop:
             ((x0, y1), (x0, y0), eye[0] < x0, (-1.0, 0.0)), ((x1, y0), (x1, y1), eye[0] > x1, (1.0, 0.0)),
         ]  # fmt: skip
         if eye[2] > top:
-            self._fill([(x0, y0, top), (x1, y0, top), (x1, y1, top), (x0, y1, top)], (150, 144, 138))
+            self._fill([(x0, y0, top), (x1, y0, top), (x1, y1, top), (x0, y1, top)], (150, 144, 138), hides=True)
         awning = AWNINGS[int(self._rng.integers(len(AWNINGS)))]
         shop = bool(self._rng.random() < 0.65)
         for a, c, shown, outward in sides:
@@ -145,7 +166,7 @@ class Backdrop:
             ends = [(a[0] + (c[0] - a[0]) * u / span, a[1] + (c[1] - a[1]) * u / span) for u in (u0, u1)]
             return [(*ends[0], z0), (*ends[0], z1), (*ends[1], z1), (*ends[1], z0)]
 
-        self._fill(plate(0, span, 0, top), wall)
+        self._fill(plate(0, span, 0, top), wall, hides=True)
         if plain:
             self._fill(plate(0, span, top - 0.1, top), shade(wall, 1.15))
             return
@@ -214,6 +235,7 @@ class Backdrop:
         bark = np.array((86, 68, 54)) * (1 - veil) + np.array(self._mood.sun.fog) * veil
         post = np.array([(x - trunk, low), (x - trunk * 0.6, high), (x + trunk * 0.6, high), (x + trunk, low)])
         cv2.fillPoly(self._big, [fixed(post)], bark.tolist(), cv2.LINE_AA, SHIFT)
+        cv2.fillPoly(self._mask, [fixed(post)], (255,), cv2.LINE_AA, SHIFT)
         base = np.array(pick(self._rng, LEAVES))
         spread = 0.3 * tree.height_m * scale
         centre = high * 0.72 + low * 0.28
@@ -223,7 +245,9 @@ class Backdrop:
             light = 0.68 + 0.34 * (layer / 46) - 0.22 * (cy - centre) / spread
             tone = base * light * (1 - veil) + np.array(self._mood.sun.fog) * veil
             radius = spread * self._rng.uniform(0.16, 0.34) * (1 - 0.4 * layer / 46)
-            cv2.circle(self._big, (int(cx * 16), int(cy * 16)), int(radius * 16), np.clip(tone, 0, 255).tolist(), -1, cv2.LINE_AA, SHIFT)
+            at, size = (int(cx * 16), int(cy * 16)), int(radius * 16)
+            cv2.circle(self._big, at, size, np.clip(tone, 0, 255).tolist(), -1, cv2.LINE_AA, SHIFT)
+            cv2.circle(self._mask, at, size, (255,), -1, cv2.LINE_AA, SHIFT)
 
     def _post(self, post: Post) -> None:
         h = post.height_m
@@ -234,12 +258,12 @@ class Backdrop:
         line = fixed(self._camera.flatten(seen))
         wide = max(1, round(0.11 * self._camera.focal_px / float(seen[0, 2])))
         cv2.polylines(self._big, [line], False, (84, 88, 92), wide, cv2.LINE_AA, SHIFT)
+        cv2.polylines(self._mask, [line], False, (255,), wide, cv2.LINE_AA, SHIFT)
         head = self._camera.project(spine[2:])[0]
         size = max(2, int(0.2 * self._camera.focal_px / float(seen[2, 2])))
         at = (int(head[0] * 16), int(head[1] * 16))
         lit = self._mood.lamps_on
-        cv2.ellipse(self._big, (at, (size * 32.0, size * 14.0), 0), (255, 244, 214) if lit else (120, 122, 124), -1, cv2.LINE_AA) if False else cv2.circle(
-            self._big, at, size * 8, (255, 244, 214) if lit else (120, 122, 124), -1, cv2.LINE_AA, SHIFT)
+        cv2.circle(self._big, at, size * 8, HEAD if lit else (120, 122, 124), -1, cv2.LINE_AA, SHIFT)
         if lit:
             cv2.circle(self._lit, at, size * 10, (255,), -1, cv2.LINE_8, SHIFT)
 
@@ -260,3 +284,12 @@ def distance(thing: House | Tree | Post, eye: F64) -> float:
         y = float(np.clip(eye[1], min(thing.y0, thing.y1), max(thing.y0, thing.y1)))
         return float(np.hypot(x - eye[0], y - eye[1]))
     return float(np.hypot(thing.x - eye[0], thing.y - eye[1])) - 0.3
+
+
+def ground_of(thing: House | Tree | Post) -> F64:
+    """(4, 2) corners of the ground a thing stands on."""
+    if isinstance(thing, House):
+        (x0, x1), (y0, y1) = sorted((thing.x0, thing.x1)), sorted((thing.y0, thing.y1))
+    else:
+        x0, y0, x1, y1 = thing.x - 0.12, thing.y - 0.12, thing.x + 0.12, thing.y + 0.12
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])

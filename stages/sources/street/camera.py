@@ -16,7 +16,7 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 NEAR_M = 0.4
-REACH_PX = 6000.0
+REACH_PX = 1e6
 
 
 @dataclass(frozen=True)

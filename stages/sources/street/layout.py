@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from math import atan2, hypot
 
-import numpy as np
-
-from stages.sources.street.camera import F64, Camera
+from stages.sources.street.camera import Camera
 from stages.sources.street.solid import Colour, Pose
 
 PERSON, CAR, MOTORCYCLE, BUS, TRUCK = range(5)
@@ -18,22 +18,28 @@ class Path:
     corners: tuple[tuple[float, float], ...]
 
     @cached_property
-    def _along(self) -> F64:
-        steps = np.diff(np.array(self.corners), axis=0)
-        return np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+    def _legs(self) -> list[tuple[float, float, float, float, float, float]]:
+        """Per leg: where it starts along the path, x, y, unit direction, heading."""
+        legs, at = [], 0.0
+        for (x0, y0), (x1, y1) in pairwise(self.corners):
+            span = hypot(x1 - x0, y1 - y0)
+            legs.append((at, x0, y0, (x1 - x0) / span, (y1 - y0) / span, atan2(y1 - y0, x1 - x0)))
+            at += span
+        return legs
 
-    @property
+    @cached_property
     def length(self) -> float:
-        return float(self._along[-1])
+        return sum(hypot(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in pairwise(self.corners))
 
     def pose(self, s: float, aside: float = 0.0) -> Pose:
         """The place `s` metres along and `aside` metres to the left, heading forward."""
-        leg = int(np.clip(np.searchsorted(self._along, s) - 1, 0, len(self.corners) - 2))
-        (x0, y0), (x1, y1) = self.corners[leg], self.corners[leg + 1]
-        span = float(self._along[leg + 1] - self._along[leg])
-        ux, uy, part = (x1 - x0) / span, (y1 - y0) / span, s - float(self._along[leg])
-        heading = float(np.arctan2(uy, ux))
-        return Pose(x0 + ux * part - uy * aside, y0 + uy * part + ux * aside, heading)
+        leg = self._legs[0]
+        for later in self._legs[1:]:
+            if s >= later[0]:
+                leg = later
+        at, x, y, ux, uy, heading = leg
+        part = s - at
+        return Pose(x + ux * part - uy * aside, y + uy * part + ux * aside, heading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from stages.sources.street.solid import Colour
 
 COARSE = 4
 UNIT = 128
-TILES = 6
+TILES = 2
 
 
 class Lighting:
@@ -23,7 +23,7 @@ class Lighting:
         self._small = (self._size[0] // COARSE, self._size[1] // COARSE)
         self._still = self._light_map(layout, glow)
         self._fixed = resize(self._still, self._size)
-        shape = (self._size[1] + 32, self._size[0] + 32, 3)
+        shape = (self._size[1] + 64, self._size[0] + 64, 3)
         self._noise = [noise_tile(rng, shape, mood.noise) for _ in range(TILES)]
         self._streaks = [streaks(rng, self._size, mood.weather) for _ in range(4)]
 
@@ -79,7 +79,7 @@ class Lighting:
             shift = (frame * 37) % width
             cv2.add(image, np.roll(streak, shift, axis=1), image)
         mix = (frame * 2654435761) & 0xFFFFFFFF
-        dx, dy = mix % 32, (mix >> 8) % 32
+        dx, dy = mix % 64, (mix >> 8) % 64
         tile = self._noise[frame % TILES][dy : dy + height, dx : dx + width]
         cv2.addWeighted(image, 1.0, tile, 1.0, -UNIT, image)
 

@@ -57,7 +57,7 @@ def mood(rng: np.random.Generator, light: Light, weather: Weather, *, indoor: bo
     ambient: dict[Light, Colour] = {
         "day": (1.0, 1.0, 1.0),
         "dusk": (0.74, 0.64, 0.66),
-        "night": (0.2, 0.22, 0.32),
+        "night": (0.27, 0.28, 0.38),
     }
     level = float(rng.uniform(0.9, 1.06)) * (0.9 if weather in ("rain", "fog") else 1.0)
     red, green, blue = ambient["day"] if indoor else ambient[light]

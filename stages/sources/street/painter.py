@@ -1,5 +1,7 @@
 """Sketches onto pixels: the picture, and beside it whose every pixel is."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,20 @@ U16 = NDArray[np.uint16]
 def fixed(points: F64) -> I32:
     """Pixels -> the fixed-point integers that OpenCV draws from; pixel centres are whole."""
     return np.rint((points - 0.5) * SUB).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A still thing that can hide others: its ground (4, 2), its window x0, y0, x1, y1 in the
+    picture, and how much of each pixel there it covers, 0..1 (h, w, 1)."""
+
+    footprint: F64
+    window: tuple[int, int, int, int]
+    alpha: NDArray[np.float32]
+
+    def meets(self, box: F64) -> bool:
+        x0, y0, x1, y1 = self.window
+        return bool(box[0] < x1 and box[2] > x0 and box[1] < y1 and box[3] > y0)
 
 
 class Painter:
@@ -53,6 +69,13 @@ class Painter:
         bx, by, bw, bh = cv2.boundingRect(mask)
         return np.array([x0 + bx, y0 + by, x0 + bx + bw, y0 + by + bh], dtype=np.float64), area
 
+    def restore(self, still: U8, cover: Cover) -> None:
+        """Lays a still thing, already part of the picture `still`, over what was painted."""
+        x0, y0, x1, y1 = cover.window
+        window = self.image[y0:y1, x0:x1]
+        window[:] = window + (still[y0:y1, x0:x1] - window.astype(np.float32)) * cover.alpha
+        self.owner[y0:y1, x0:x1][cover.alpha[..., 0] > 0.5] = 0
+
     def visible(self, count: int) -> F64:
         """(count + 1,) pixels that each number still owns."""
         seen = cv2.calcHist([self.owner], [0], None, [count + 1], [0, count + 1])
@@ -80,14 +103,13 @@ def far_to_near(footprints: F64, eye: F64) -> list[int]:
     nearer = hides | behind.T
     nearer &= ~nearer.T
     distance = np.hypot(*(middle - eye).T)
-    waiting, order = nearer.sum(axis=0).astype(int), list[int]()
-    left = set(range(count))
+    order: list[int] = []
     blockers = nearer.sum(axis=1).astype(int)
-    del waiting
-    while left:
-        ready = [i for i in left if blockers[i] <= 0] or list(left)
-        chosen = max(ready, key=lambda i: float(distance[i]))
+    far = np.where(np.isfinite(distance), distance, 0.0)
+    for _ in range(count):
+        ready = far - 1e6 * (blockers > 0)
+        chosen = int(ready.argmax())
         order.append(chosen)
-        left.remove(chosen)
-        blockers -= nearer[:, chosen].astype(int)
+        far[chosen] = -1e12
+        blockers -= nearer[:, chosen]
     return order

@@ -173,7 +173,7 @@ class Figure:
         self.pixels = camera.flatten(seen)
         self.distance = np.linalg.norm(seen, axis=1)
         self.scale = camera.focal_px / np.maximum(seen[:, 2], NEAR_M)
-        self._sun, self._parts = sun, list[tuple[float, F64, Colour, bool]]()
+        self._sun, self._parts = sun, list[tuple[float, F64, Colour, float, bool]]()
         self._veil = float(self.distance.mean())
         self.sides = np.cumsum([len(rows), *(len(part) for part in extra)]).tolist()
 
@@ -182,17 +182,19 @@ class Figure:
         return self.pixels[self.sides[index] : self.sides[index + 1]]
 
     def add(self, distance: float, polygon: F64, colour: Colour, up: float = 0.0, solid: bool = True) -> None:
-        normal = np.array([[0.0, 0.0, up]])
-        tint = self._sun.tint(np.array([colour]), normal, self._veil)[0].tolist()
-        self._parts.append((distance, polygon, (tint[0], tint[1], tint[2]), solid))
+        self._parts.append((distance, polygon, colour, up, solid))
 
     def ball(self, distance: float, centre: F64, radius: tuple[float, float], colour: Colour, up: float) -> None:
         self.add(distance, centre + RING * radius, colour, up)
 
     def sketch(self) -> Sketch:
         out = Sketch()
-        for _, polygon, colour, solid in sorted(self._parts, key=lambda part: -part[0]):
-            out.add(polygon, colour, solid)
+        parts = sorted(self._parts, key=lambda part: -part[0])
+        normals = np.zeros((len(parts), 3))
+        normals[:, 2] = [up for *_, up, _ in parts]
+        tints = self._sun.tint(np.array([part[2] for part in parts]), normals, self._veil)
+        for part, (red, green, blue) in zip(parts, tints.tolist(), strict=True):
+            out.add(part[1], (red, green, blue), part[4])
         return out
 
 

@@ -1,6 +1,7 @@
 """A street that does not exist: pictures of it, and the exact truth about each."""
 
 from collections.abc import Iterator
+from math import ceil
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from stages.sources.street.truth import (
 from stages.sources.street.views import LAYOUTS, View
 
 WARM_UP_S = 45.0
-WARM_UP_STEP_S = 0.1
+LONGEST_STEP_S = 0.2
 
 
 class StreetScene:
@@ -60,7 +61,7 @@ class StreetScene:
         self.layout = LAYOUTS[view](rng, width, height)
         self.mood = mood(rng, light, weather, indoor=self.layout.indoor)
         backdrop = Backdrop(self.layout, self.mood, rng)
-        self._background = backdrop.image
+        self._background, self._covers = backdrop.image, backdrop.covers
         self._lighting = Lighting(self.layout, self.mood, backdrop.glow, rng)
 
     @property
@@ -89,18 +90,14 @@ class StreetScene:
             raise ValueError("street scene: crossings of a scene without end; give frames")
         return crossings(self.truths(), line)
 
-    def skip(self, world: World, seconds: float) -> None:
-        for _ in range(round(seconds / WARM_UP_STEP_S)):
-            world.step(WARM_UP_STEP_S)
-
     def _worlds(self) -> Iterator[tuple[int, World]]:
         rain = self.weather == "rain"
         world = World(self.layout, self.seed, self.density, rain=rain)
-        self.skip(world, WARM_UP_S)
+        advance(world, WARM_UP_S)
         number = 0
         while self.frame_count is None or number < self.frame_count:
             yield number, world
-            world.step(1 / self.fps)
+            advance(world, 1 / self.fps)
             number += 1
 
     def _render(self, image: U8, world: World, number: int) -> Truth:
@@ -121,11 +118,16 @@ class StreetScene:
     ) -> tuple[Truth, dict[int, Actor]]:
         """Paints all actors; returns the truth and who owns which number in the owner map."""
         actors = [actor for actor in world.actors() if self._near_picture(actor.pose)]
-        prints = np.array([footprint(actor) for actor in actors]).reshape(-1, 4, 2)
-        order = far_to_near(prints, self.layout.camera.origin[:2]) if actors else []
+        prints = [footprint(actor) for actor in actors] + [c.footprint for c in self._covers]
+        grounds = np.array(prints).reshape(-1, 4, 2)
         seen: dict[int, Actor] = {}
         boxes, areas = list[F64](), list[int]()
-        for index in order:
+        for index in far_to_near(grounds, self.layout.camera.origin[:2]):
+            if index >= len(actors):
+                cover = self._covers[index - len(actors)]
+                if any(cover.meets(box) for box in boxes):
+                    painter.restore(self._background, cover)
+                continue
             painted = painter.paint(self._sketch(actors[index]), len(seen) + 1)
             if painted is not None:
                 seen[len(seen) + 1] = actors[index]
@@ -200,6 +202,13 @@ class StreetScene:
                     size = lamp.radius_m * camera.focal_px / float(view[0, 2]) * turned**0.5
                     lamps.append((pixel, size * bright, lamp.colour))
         return beams, lamps
+
+
+def advance(world: World, seconds: float) -> None:
+    """Moves the world on in steps short enough for braking to work."""
+    steps = ceil(seconds / LONGEST_STEP_S)
+    for _ in range(steps):
+        world.step(seconds / steps)
 
 
 def size_of(actor: Actor) -> tuple[float, float, float]:

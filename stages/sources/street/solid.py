@@ -140,13 +140,8 @@ class Builder:
 
     def face(self, points: list[Point] | F64, colour: Colour, solid: bool = True) -> None:
         """A planar convex face of the current piece, in either winding."""
-        corners = np.array(points, dtype=np.float64)
-        around = np.roll(corners, -1, axis=0)
-        normal = np.cross(corners - corners[0], around - corners[0]).sum(axis=0)
-        normal = normal / max(float(np.linalg.norm(normal)), 1e-9)
-        if normal @ (corners.mean(axis=0) - self._inside) < 0:
-            normal = -normal
-        self._faces.append((corners, colour, normal, solid))
+        corners = np.asarray(points, dtype=np.float64)
+        self._faces.append((corners, colour, self._inside, solid))
         layer, inside, first, _ = self._pieces[-1]
         self._pieces[-1] = (layer, inside, first, len(self._faces))
 
@@ -190,13 +185,24 @@ class Builder:
         self._lamps.append(lamp)
 
     def build(self, size: tuple[float, float, float]) -> Solid:
-        counts = [len(corners) for corners, *_ in self._faces]
+        points = np.concatenate([corners for corners, *_ in self._faces])
+        counts = np.array([len(corners) for corners, *_ in self._faces])
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        after = np.arange(len(points)) + 1
+        after[starts[1:] - 1] = starts[:-1]
+        a, b = points, points[after]
+        cross = np.stack([a[:, i - 2] * b[:, i - 1] - a[:, i - 1] * b[:, i - 2] for i in range(3)], 1)
+        normals = np.add.reduceat(cross, starts[:-1])
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        centres = np.add.reduceat(points, starts[:-1]) / counts[:, None]
+        inside = np.array([inside for _, _, inside, _ in self._faces])
+        normals[((centres - inside) * normals).sum(axis=1) < 0] *= -1
         return Solid(
-            points=np.concatenate([corners for corners, *_ in self._faces]),
-            starts=[0, *np.cumsum(counts).tolist()],
+            points=points,
+            starts=starts.tolist(),
             colours=np.array([colour for _, colour, _, _ in self._faces], dtype=np.float64),
-            normals=np.array([normal for _, _, normal, _ in self._faces]),
-            centres=np.array([corners.mean(axis=0) for corners, *_ in self._faces]),
+            normals=normals,
+            centres=centres,
             solid=[solid for *_, solid in self._faces],
             pieces=list(self._pieces),
             lamps=tuple(self._lamps),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import pi
+from math import inf, pi, sqrt
 
 import numpy as np
 
@@ -130,7 +130,7 @@ class World:
         red = lane.stop is not None and not lane.stop.signal.green(self.t_s)
         ahead: Vehicle | None = None
         for vehicle in queue:
-            nose, room, pace = vehicle.s + vehicle.half, np.inf, 0.0
+            nose, room, pace = vehicle.s + vehicle.half, inf, 0.0
             if ahead is not None:
                 room, pace = ahead.s - ahead.half - nose - 1.8, ahead.speed_mps
             if red and lane.stop is not None:
@@ -138,11 +138,11 @@ class World:
                 reach = vehicle.speed_mps**2 / (2 * BRAKE_MPS2 * 1.3)
                 if -0.5 < gap and gap >= reach - 0.6 and gap < room:
                     room, pace = gap, 0.0
-            safe = float(np.sqrt(pace**2 + 2 * BRAKE_MPS2 * max(room, 0.0)))
+            safe = sqrt(pace**2 + 2 * BRAKE_MPS2 * max(room, 0.0))
             wish = min(vehicle.wish_mps, safe)
-            change = np.clip(wish - vehicle.speed_mps, -6 * dt_s, ACCELERATION_MPS2 * dt_s)
-            vehicle.braking = bool(change < -0.5 * dt_s) or vehicle.speed_mps < 0.3
-            vehicle.speed_mps = max(0.0, vehicle.speed_mps + float(change))
+            change = min(max(wish - vehicle.speed_mps, -6 * dt_s), ACCELERATION_MPS2 * dt_s)
+            vehicle.braking = change < -0.5 * dt_s or vehicle.speed_mps < 0.3
+            vehicle.speed_mps = max(0.0, vehicle.speed_mps + change)
             vehicle.s += vehicle.speed_mps * dt_s
             vehicle.pose = lane.path.pose(vehicle.s, vehicle.aside)
             ahead = vehicle

@@ -246,17 +246,14 @@ def corridor(rng: np.random.Generator, width: int, height: int) -> Layout:
     half = float(rng.uniform(2.6, 4.2))
     camera = Camera(width, height, (float(rng.uniform(-0.5, 0.5)) * half, 0, float(rng.uniform(2.6, 3.1))), float(rng.uniform(-8, 8)), float(rng.uniform(14, 22)), float(rng.uniform(62, 76)))
     out = Layout(camera, indoor=True, line=((-half + 0.1, 7.0), (half - 0.1, 7.0)))
-    out.walks = both_ways(Path(((0, -4), (0, 42))), 4.5, 2 * half - 2.0)
-    for y in (11.0, 19.0):
-        out.walks += both_ways(Path(((-half - 3, y), (0.2, y + 0.5), (0.5, 42))), 12, 0.9)
+    out.walks = both_ways(Path(((0, -4), (0, 39.5))), 7.5, 2 * half - 2.0)
     tone = float(rng.uniform(0.8, 1.1))
-    out.areas = [Area(rectangle(-half, -6, half, 40), (FLOOR[0] * tone, FLOOR[1] * tone, FLOOR[2] * tone), 7)]
+    out.areas = [Area(rectangle(-30, -6, 30, 60), (FLOOR[0] * tone, FLOOR[1] * tone, FLOOR[2] * tone), 7)]
     for x in np.arange(-half, half, 1.2).tolist():
         out.areas.append(Area(rectangle(x, -6, x + 0.03, 40), (150 * tone, 146 * tone, 138 * tone), 4))
     for y in np.arange(0, 40, 1.2).tolist():
         out.areas.append(Area(rectangle(-half, y, half, y + 0.03), (150 * tone, 146 * tone, 138 * tone), 4))
-    out.houses = [House(-half - 8, -6, -half, 9.8, 3.3, plain=True), House(-half - 8, 12.2, -half, 17.8, 3.3, plain=True),
-                  House(-half - 8, 20.2, -half, 44, 3.3, plain=True), House(half, -6, half + 8, 44, 3.3, plain=True),
+    out.houses = [House(-half - 8, -6, -half, 44, 3.3, plain=True), House(half, -6, half + 8, 44, 3.3, plain=True),
                   House(-half - 8, 40, half + 8, 42, 3.3, plain=True)]  # fmt: skip
     out.standing = [Pose(float(rng.choice([-1, 1])) * (half - 0.5), float(y), float(rng.uniform(-3, 3))) for y in rng.uniform(5, 16, int(rng.integers(0, 4)))]
     return out

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from detectors.yolo_nas.model import YoloNASModule
-from pipeline.core.arrays import AnyArray, F64
+from pipeline.core.arrays import F64, AnyArray
 
 Oracle = dict[str, Any]
 Filled = Callable[[str, int], YoloNASModule]
@@ -33,9 +33,7 @@ def outputs(model: YoloNASModule, images: Tensor) -> dict[str, AnyArray]:
     with torch.no_grad():
         decoded, raw = model(images)
     values = dict(zip(NAMES, (*decoded, raw.logits, raw.distances), strict=True))
-    values |= dict(
-        zip(RAW_NAMES, (raw.anchor_boxes, raw.anchor_points, raw.strides), strict=True)
-    )
+    values |= dict(zip(RAW_NAMES, (raw.anchor_boxes, raw.anchor_points, raw.strides), strict=True))
     return {name: value.numpy() for name, value in values.items()}
 
 
@@ -63,7 +61,7 @@ def test_outputs(case: tuple[Oracle, YoloNASModule], run: str, rule: ModuleType)
         np.testing.assert_array_equal(values[name][::97], reference[f"{run}/{name}/sample"])
 
 
-@pytest.mark.parametrize("run", SHAPES)
+@pytest.mark.parametrize("run", ["eval320", "eval640"])
 def test_features(case: tuple[Oracle, YoloNASModule], run: str, rule: ModuleType) -> None:
     reference, model = case
     images = torch.from_numpy(rule.input_tensor(SHAPES[run]))

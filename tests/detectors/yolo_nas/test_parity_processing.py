@@ -45,7 +45,7 @@ def test_suppression(config: str, oracle: Callable[[str], Oracle]) -> None:
     )
     for n in (0, 1):
         xyxy, score, class_id = suppress(reference["boxes"][n], reference["scores"][n], rule)
-        assert (xyxy.dtype, score.dtype, class_id.dtype) == (np.float32, np.float32, np.int64)
+        assert [str(a.dtype) for a in (xyxy, score, class_id)] == ["float32", "float32", "int64"]
         rows = np.column_stack([xyxy, score, class_id])
         np.testing.assert_array_equal(rows, reference[f"{config}/image{n}"])
 

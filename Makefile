@@ -1,0 +1,59 @@
+# Every target sets itself up: a fresh Debian machine needs python3 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := pipeline stages detectors sinks
+CODE := $(PACKAGES) tests benchmarks examples
+
+.PHONY: help demo test lint format bench lock services clean
+
+help:  ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: .venv/base  ## Draw three cameras, analyse them, compare with the truth: demo/.
+	$(BIN)/eyrie demo --out demo
+
+test: .venv/dev services  ## Run the whole suite against real servers.
+	$(BIN)/python -m pytest
+
+lint: .venv/dev  ## Style, types, layers, locks.
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	@! grep -nE 'https?://|--(extra-)?index-url' requirements/*.txt
+
+format: .venv/dev  ## Put the code into shape.
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: .venv/base  ## Measure detector, tracker and pipeline on this machine.
+	$(BIN)/python -m benchmarks
+
+services: .venv/dev  ## Install the servers that the tests talk to, where that is allowed.
+	bash tests/services/install.sh
+
+lock: | $(BIN)/uv  ## Choose versions anew.
+	$(BIN)/uv pip compile --quiet --no-header --upgrade pyproject.toml --extra train --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --no-header pyproject.toml -c requirements/dev.txt -o requirements/base.txt
+
+clean:  ## Remove what make has made.
+	rm -rf .venv .services .mypy_cache .ruff_cache .pytest_cache build dist demo out
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Eyrie needs Python 3.11 or newer; set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq python3-venv \
+	       && $(PYTHON) -m venv --clear .venv; } \
+	  || { echo "Python cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+.venv/base: requirements/base.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --compile-bytecode -r requirements/base.txt
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/dev: requirements/dev.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --compile-bytecode -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,179 @@
+"""`python -m detectors.export CHECKPOINT --out MODEL.onnx`: a checkpoint as a deployable ONNX file.
+
+The averaged weights, fully fused, with batch norms folded into their convolutions, and kernels
+stored in half precision. Input `images`
+(batch, 3, H, W) f32 RGB in [0, 1]; outputs `boxes` (batch, A, 4) xyxy pixels and `scores`
+(batch, A, C). What else a user of the file must know is in its metadata, see `describe`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from detectors.yolo_nas.fuse import fold_batch_norms
+from detectors.yolo_nas.heads import STRIDES
+from detectors.yolo_nas.model import YoloNASModule, from_checkpoint
+
+log = logging.getLogger(__name__)
+
+METADATA_KEY = "eyrie.model"
+PRECISION_KEY = "eyrie.precision"
+OPSET = 17
+KERNEL_RANK = 4
+BOX_TOLERANCE_PX = 2e-2
+SCORE_TOLERANCE = 1e-4
+
+
+def export(checkpoint: Path, out: Path, size: tuple[int, int], training: dict[str, Any]) -> None:
+    """Write `out` from `checkpoint` for inputs of `size` (height, width), and verify it.
+
+    Raises ValueError when the file computes something else than the checkpoint's model.
+    """
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model = from_checkpoint(state).fuse(full=True)
+    fold_batch_norms(model)
+    _round_kernels(model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _write(model, out, size)
+    _annotate(out, describe(state, checkpoint, size, training))
+    _verify(model, out, size)
+    log.info("%s: %.2f MB", out, out.stat().st_size / 1e6)
+
+
+def describe(
+    state: dict[str, Any], checkpoint: Path, size: tuple[int, int], training: dict[str, Any]
+) -> dict[str, Any]:
+    """The value of the metadata key `eyrie.model`: family, classes, preparation, provenance."""
+    return {
+        "family": "yolo_nas",
+        "variant": state["variant"],
+        "class_names": list(state["class_names"]),
+        "input_size": list(size),
+        "preprocessing": {
+            "color": "rgb",
+            "scale": 1 / 255,
+            "letterbox": "centre",
+            "pad_value": 114,
+        },
+        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "training": {
+            "data": [Path(path).name for path in state["data"]],
+            "pictures_seen": state["pictures_seen"],
+            "seed": state["seed"],
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }
+        | training,
+    }
+
+
+@torch.no_grad()
+def _round_kernels(model: YoloNASModule) -> None:
+    """Round kernels to what the file will hold, so that the two can be compared closely."""
+    for parameter in model.parameters():
+        if parameter.ndim == KERNEL_RANK:
+            parameter.copy_(parameter.half())
+
+
+def _write(model: YoloNASModule, out: Path, size: tuple[int, int]) -> None:
+    with warnings.catch_warnings():
+        # The grid of anchors is meant to become a constant: that is what a fixed size is for.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, 3, *size),),
+            str(out),
+            input_names=["images"],
+            output_names=["boxes", "scores"],
+            dynamic_axes={name: {0: "batch"} for name in ("images", "boxes", "scores")},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def _annotate(path: Path, description: dict[str, Any]) -> None:
+    model = onnx.load(path)
+    _fix_output_shapes(model, description)
+    store_half(model)
+    entries = {METADATA_KEY: json.dumps(description), PRECISION_KEY: "fp32"}
+    onnx.helper.set_model_props(model, entries)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _fix_output_shapes(model: onnx.ModelProto, description: dict[str, Any]) -> None:
+    height, width = description["input_size"]
+    anchors = sum((height // s) * (width // s) for s in STRIDES)
+    for output, last in zip(model.graph.output, (4, len(description["class_names"])), strict=True):
+        sides = output.type.tensor_type.shape.dim
+        sides[1].dim_value, sides[2].dim_value = anchors, last
+
+
+def store_half(model: onnx.ModelProto) -> None:
+    """Keep kernels as float16 in the file, each followed by a Cast that runtimes fold at load.
+
+    The arithmetic stays float32; the file is half as large.
+    """
+    casts = []
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) != KERNEL_RANK:
+            continue
+        values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, f"{name}.half"))
+        casts.append(
+            onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _verify(model: YoloNASModule, path: Path, size: tuple[int, int]) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    for batch in (1, 3):
+        images = rng.random((batch, 3, *size), dtype=np.float32)
+        with torch.inference_mode():
+            wanted = [t.numpy() for t in model(torch.from_numpy(images))[0]]
+        found = session.run(["boxes", "scores"], {"images": images})
+        gaps = [float(np.abs(a - b).max()) for a, b in zip(found, wanted, strict=True)]
+        log.info("batch %d: boxes differ by %.2g px, scores by %.2g", batch, *gaps)
+        if gaps[0] > BOX_TOLERANCE_PX or gaps[1] > SCORE_TOLERANCE:
+            raise ValueError(
+                f"{path}: differs from the checkpoint at batch {batch}: "
+                f"boxes by {gaps[0]:.3g} px, scores by {gaps[1]:.3g}"
+            )
+
+
+def main() -> None:
+    """Export as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m detectors.export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, nargs="+", default=[320], help="side, or height width")
+    parser.add_argument("--command", default="", help="how it was trained, for the metadata")
+    parser.add_argument("--metrics", type=json.loads, default={}, help="JSON, for the metadata")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    height, width = (args.size * 2)[:2]
+    training = {"command": args.command, "metrics": args.metrics}
+    export(args.checkpoint, args.out, (height, width), training)
+
+
+if __name__ == "__main__":
+    main()

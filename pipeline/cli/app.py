@@ -1,0 +1,127 @@
+"""Commands and their options; what they do is imported when they are called."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from pipeline.core.errors import ConfigError, EyrieError
+
+app = typer.Typer(
+    name="eyrie",
+    help="Streaming video analytics: video in, tracked detections out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path, typer.Argument(help="A YAML file; see configs/README.md.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change one key, such as sinks.0.topic=x. Repeatable."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
+
+
+def _complain(error: EyrieError) -> NoReturn:
+    """One line for the user, and the exit code."""
+    typer.echo(f"eyrie: {error}", err=True)
+    raise typer.Exit(2 if isinstance(error, ConfigError) else 3)
+
+
+def _guarded(work: Callable[[], int]) -> NoReturn:
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
+    )
+    try:
+        code = work()
+    except EyrieError as error:
+        _complain(error)
+    raise typer.Exit(code)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from pipeline import __version__
+
+        typer.echo(f"eyrie {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for videos and messages.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Length of each camera.")] = 20,
+    quiet: Quiet = False,
+) -> None:
+    """Draw three street cameras, analyse them, and compare with the truth. Needs nothing."""
+    from pipeline.cli.demo import run_demo
+
+    _guarded(lambda: run_demo(out, seconds, quiet))
+
+
+@app.command()
+def run(config: Config, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Run a configuration until its streams end, or for ever. SIGTERM or Ctrl-C drains."""
+    from pipeline.cli.run import run_pipeline
+    from pipeline.config_file import load_config
+
+    _guarded(lambda: run_pipeline(load_config(config, overrides or ()), quiet))
+
+
+@app.command()
+def detect(
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, pictures, rtsp://…, street:SEED")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A bundled model or an ONNX file.")
+    ] = "yolo_nas_n_int8",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for NAME.jsonl and NAME.mp4 [default: out, unless --sink]"),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="kafka://HOST:PORT/TOPIC, redis://HOST:PORT/0?stream=NAME, FILE.jsonl, -"
+        ),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Only these, such as person,car.")] = None,
+    conf: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.25,
+    fps: Annotated[float | None, typer.Option(min=0.001, help="At most so many a second.")] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Per source.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Detect and track in any video, camera or folder of them."""
+    from pipeline.cli.detect import Request, configure
+    from pipeline.cli.run import run_pipeline
+
+    wanted = tuple(label.strip() for label in classes.split(",")) if classes else None
+    request = Request(tuple(sources), model, out, tuple(sink or ()), wanted, conf, fps, max_frames)
+    _guarded(lambda: run_pipeline(configure(request), quiet))
+
+
+@app.command()
+def check(config: Config, overrides: Overrides = None) -> None:
+    """Probe the sources, the model and the brokers of a configuration."""
+    from pipeline.cli.check import run_check
+    from pipeline.config_file import load_config
+
+    _guarded(lambda: run_check(load_config(config, overrides or ())))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the messages."""
+    from pipeline.core.messages import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,70 @@
+"""`eyrie check`: everything that a run needs, tried once, in plain words."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from rich.console import Console
+
+from pipeline import build
+from pipeline.config import PipelineConfig, StreamConfig
+from pipeline.core.clock import SystemClock
+from pipeline.core.errors import EyrieError
+
+Probe = tuple[str, Callable[[], str]]
+"""What is probed, and how: returns what is well, raises `EyrieError` for what is not."""
+
+
+def run_check(config: PipelineConfig) -> int:
+    """Probe all of it, even after a failure: 0 when all is well, else 1."""
+    console = Console(highlight=False, soft_wrap=True)
+    failed = 0
+    for name, probe in _probes(config):
+        try:
+            console.print(f"[green]ok[/]    {name}: {probe()}")
+        except EyrieError as error:
+            failed += 1
+            console.print(f"[red]wrong[/] {name}: ", end="")
+            console.print(str(error), markup=False)
+    console.print(f"{failed} of the checks failed" if failed else "all is well")
+    return 1 if failed else 0
+
+
+def _probes(config: PipelineConfig) -> Iterator[Probe]:
+    yield f"model {config.model.name}", partial(_probe_model, config)
+    for sink, _ in build.make_sinks(config):
+        yield f"sink {sink.name}", partial(_probe_open, sink)
+    for pictures, _ in build.make_picture_sinks(config):
+        yield f"sink {pictures.name}", partial(_probe_open, pictures)
+    for stream in config.streams:
+        yield f"stream {stream.id}", partial(_probe_stream, config, stream)
+
+
+def _probe_model(config: PipelineConfig) -> str:
+    detector = build.make_detector(config.model, config.model.score_threshold)
+    detector.warm_up(1)
+    detector.close()
+    labels = ", ".join(detector.labels)
+    return f"{detector.precision} on {detector.engine_name}, knows {labels}"
+
+
+def _probe_open(sink: build.AnySink) -> str:
+    try:
+        sink.open()
+    finally:
+        sink.close()
+    return "answers"
+
+
+def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
+    """The first frame of each of the stream's sources."""
+    said = []
+    alone = config.model_copy(update={"streams": (stream,)})
+    for part in build.expand_streams(alone):
+        source = build.source_maker(part, SystemClock())(0, 0)
+        try:
+            frame = next(iter(source.frames()), None)
+        finally:
+            source.close()
+        if frame is not None:
+            said.append(f"{frame.info.width}x{frame.info.height}")
+    return f"{len(said)} source(s) give pictures: {', '.join(sorted(set(said)))}"

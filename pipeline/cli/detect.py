@@ -1,0 +1,101 @@
+"""`eyrie detect`: what was asked for on the command line, as a configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
+
+from pipeline.config import PipelineConfig
+from pipeline.config_file import parse_config
+from pipeline.core.errors import ConfigError
+from stages.sources.find import Found, expand_all
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `eyrie detect`, as its help explains them."""
+
+    sources: tuple[str, ...]
+    model: str
+    out: Path | None
+    sinks: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    conf: float
+    fps: float | None
+    max_frames: int | None
+
+
+def configure(request: Request) -> PipelineConfig:
+    """A configuration with one stream per file, camera or folder of pictures.
+
+    Raises `ConfigError` when a source is not found or a sink address is not understood.
+    """
+    limits = {"fps": request.fps, "max_frames": request.max_frames}
+    streams = [{**_stream(found), **limits} for found in expand_all(request.sources)]
+    sinks = [parse_sink(url) for url in request.sinks]
+    if request.out is not None or not sinks:
+        folder = request.out or Path("out")
+        sinks.append({"kind": "jsonl", "path": str(folder / "{stream_id}.jsonl")})
+        sinks.append({"kind": "video", "path": str(folder / "{stream_id}.mp4")})
+    model = {"name": request.model, "score_threshold": request.conf, "classes": request.classes}
+    data = {"streams": streams, "sinks": sinks, "model": model}
+    return parse_config(data, env={})
+
+
+def _stream(found: Found) -> dict[str, Any]:
+    source: dict[str, Any]
+    match found.kind:
+        case "file":
+            source = {"kind": "file", "path": found.location}
+        case "images":
+            source = {"kind": "images", "path": found.location}
+        case "street":
+            source = {"kind": "street", "seed": int(found.location)}
+        case "rtsp":
+            url = urlsplit(found.location)
+            source = {"kind": "rtsp", "url": _bare(url), "reconnect": "once_up", **_login(url)}
+    return {"id": found.name, "source": source}
+
+
+def parse_sink(text: str) -> dict[str, Any]:
+    """`kafka://HOST:PORT/TOPIC`, `redis://HOST:PORT/DB?stream=NAME&mode=pubsub`, a path ending in
+    `.jsonl`, or `-` -> a section of `sinks`. Raises `ConfigError`."""
+    if text == "-" or text.endswith(".jsonl"):
+        return {"kind": "jsonl", "path": text}
+    url = urlsplit(text)
+    if url.scheme == "kafka":
+        topic = url.path.strip("/")
+        if not url.hostname or not topic:
+            raise ConfigError("--sink", "a Kafka address is kafka://HOST:PORT/TOPIC")
+        servers = url.netloc.rpartition("@")[2]
+        login = _login(url)
+        mechanism = {"sasl_mechanism": "PLAIN"} if login else {}
+        return {
+            "kind": "kafka",
+            "bootstrap_servers": servers,
+            "topic": topic,
+            **login,
+            **mechanism,
+            **dict(parse_qsl(url.query)),
+        }
+    if url.scheme in ("redis", "rediss"):
+        return {
+            "kind": "redis",
+            "url": urlunsplit(url._replace(query="")),
+            **dict(parse_qsl(url.query)),
+        }
+    raise ConfigError(
+        "--sink",
+        f"{text.rpartition('@')[2]!r} is none of kafka://HOST:PORT/TOPIC, "
+        "redis://HOST:PORT/0?stream=NAME, FILE.jsonl, -",
+    )
+
+
+def _login(url: SplitResult) -> dict[str, str]:
+    """User and password of an address, decoded, where it has them."""
+    parts = {"user": url.username, "password": url.password}
+    return {key: unquote(value) for key, value in parts.items() if value is not None}
+
+
+def _bare(url: SplitResult) -> str:
+    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))

@@ -1,0 +1,38 @@
+"""The tables at the end of a run."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.telemetry import Report
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Frames, rates, detections, tracks, crossings and drops by stream; then the sinks."""
+    table = Table(title="Streams", title_justify="left")
+    for column in ("stream", "frames", "fps", "detections", "tracks", "lines", "dropped"):
+        table.add_column(column, justify="right" if column in ("frames", "fps") else "left")
+    for stream in report.streams:
+        crossings: Counter[str] = Counter()
+        for (line, direction, _), count in stream.crossings.items():
+            crossings[f"{line} {direction}"] += count
+        table.add_row(
+            stream.stream_id,
+            f"{stream.published}",
+            f"{stream.fps:.1f}",
+            _counts(stream.detections),
+            _counts(stream.tracks),
+            _counts(crossings),
+            _counts(Counter(stream.dropped)),
+        )
+    console.print(table)
+    for sink in report.sinks:
+        console.print(
+            f"sink {sink.sink}: {sink.delivered} delivered, {sink.undelivered} not delivered",
+            highlight=False,
+        )
+
+
+def _counts(counts: "Counter[str]") -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "–"

@@ -1,0 +1,123 @@
+"""Running a pipeline from the command line: signals, progress, the table at the end."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from pipeline.cli.report import print_report
+from pipeline.config import JsonLinesSinkConfig, PipelineConfig
+from pipeline.runner import Pipeline
+from pipeline.telemetry import Report
+
+_REFRESH_S = 0.2
+_ABORTED = 130
+
+
+def run_pipeline(config: PipelineConfig, quiet: bool) -> int:
+    """Run to the end, print the table: the exit code."""
+    report, aborted = asyncio.run(run(config, quiet))
+    if not quiet:
+        print_report(report, _table_console(config))
+    for error in report.errors:
+        Console(stderr=True).print(f"eyrie: {error}", markup=False, highlight=False, soft_wrap=True)
+    if aborted:
+        return _ABORTED
+    return 1 if report.errors else 0
+
+
+async def run(config: PipelineConfig, quiet: bool) -> tuple[Report, bool]:
+    """Run in this loop with signals and progress: the account, and whether it was aborted."""
+    async with Pipeline(config) as pipeline:
+        with _signals(pipeline) as signals:
+            done = asyncio.create_task(pipeline.wait())
+            with _Bars(quiet) as bars:
+                while not done.done():
+                    await asyncio.wait([done], timeout=_REFRESH_S)
+                    bars.show(pipeline.report())
+            return await done, len(signals) > 1
+
+
+@contextmanager
+def _signals(pipeline: Pipeline) -> Iterator[list[signal.Signals]]:
+    """First SIGTERM or SIGINT drains, second aborts. Gives the signals that came."""
+    loop = asyncio.get_running_loop()
+    came: list[signal.Signals] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        came.append(number)
+        if len(came) == 1:
+            pipeline.drain()
+        else:
+            pipeline.abort()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield came
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+class _Rate(ProgressColumn):
+    """Frames a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:6.1f} fps", style="cyan")
+
+
+class _Bars:
+    """One progress bar per stream, on standard error."""
+
+    def __init__(self, quiet: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.fields[of]} frames"),
+            _Rate(),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "_Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, report: Report) -> None:
+        """Move the bars."""
+        for stream in report.streams:
+            if stream.stream_id not in self._tasks:
+                self._tasks[stream.stream_id] = self._progress.add_task(
+                    stream.stream_id, total=None, of="?"
+                )
+            total = stream.frames_expected
+            self._progress.update(
+                self._tasks[stream.stream_id],
+                completed=stream.decoded,
+                total=total,
+                of="?" if total is None else str(total),
+            )
+
+
+def _table_console(config: PipelineConfig) -> Console:
+    """Standard output, unless messages go there."""
+    taken = any(isinstance(s, JsonLinesSinkConfig) and s.path == "-" for s in config.sinks)
+    return Console(stderr=taken)

@@ -1,0 +1,150 @@
+"""What a SOURCE argument of the command line means."""
+
+import glob
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.log import get_logger, redact
+from stages.sources.address import SCHEMES, CameraAddress
+from stages.sources.images import IMAGE_SUFFIXES, images_in
+
+_LOG = get_logger(__name__)
+
+VIDEO_SUFFIXES: Final = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
+     ".flv", ".wmv", ".3gp", ".ogv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg"}
+)  # fmt: skip
+STREET: Final = "street"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+Kind = Literal["file", "images", "rtsp", "street"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One stream. `name` is unique among its siblings, of letters, digits, `.`, `_`, `-`.
+    `location` is a path, an address (which may hold a password: show `name` instead), or the
+    street's seed in digits."""
+
+    kind: Kind
+    name: str
+    location: str
+
+    def __repr__(self) -> str:
+        return f"Found({self.kind!r}, {self.name!r}, {redact(self.location)!r})"
+
+
+def expand(source: str) -> list[Found]:
+    """The streams that `source` stands for, at least one, in order of their names.
+
+    A video file or a picture, a folder of videos (a stream each) or of pictures (one stream), a
+    glob pattern, an rtsp:// or rtsps:// address, or `street:` with an optional seed. Raises
+    `ConfigError`.
+    """
+    return expand_all([source])
+
+
+def expand_all(sources: Sequence[str]) -> list[Found]:
+    """As `expand`, for several arguments: names are unique over all of them."""
+    return _unique(found for source in sources for found in _meaning(source))
+
+
+def _meaning(source: str) -> list[Found]:
+    if not source.strip():
+        raise ConfigError("", "source is empty: give a video, a folder, an address or street:")
+    scheme, colon, rest = source.partition(":")
+    if colon and scheme.lower() == STREET:
+        return [_street(source, rest)]
+    path = Path(source)
+    if "://" in source and not path.exists():
+        return [_camera(source)]
+    if path.is_dir():
+        return _folder(path)
+    if path.exists():
+        return [_single(path)]
+    if glob.has_magic(source):
+        return _pattern(source)
+    raise ConfigError("", f"source {source!r}: no such file or folder, and not an rtsp:// address")
+
+
+def _street(source: str, seed: str) -> Found:
+    if not seed:
+        return Found(STREET, STREET, "0")
+    if not (seed.isascii() and seed.isdigit()):
+        raise ConfigError("", f"source {source!r}: the seed must be digits, as in street:7")
+    return Found(STREET, f"{STREET}-{int(seed)}", str(int(seed)))
+
+
+def _camera(source: str) -> Found:
+    scheme = source.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        raise ConfigError("", f"source {scheme}://…: only rtsp:// and rtsps:// can be read")
+    try:
+        shown = urlsplit(CameraAddress.parse(source).shown)
+    except ValueError as error:
+        raise ConfigError("", f"source {scheme}://…: {error}") from None
+    return Found("rtsp", _safe(f"{shown.hostname}{shown.path}"), source)
+
+
+def _single(path: Path) -> Found:
+    kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES else "file"
+    return Found(kind, _safe(path.stem), str(path))
+
+
+def _folder(folder: Path) -> list[Found]:
+    try:
+        videos, pictures = _videos_in(folder), images_in(folder)
+    except OSError as error:
+        raise ConfigError("", f"source {str(folder)!r}: {error.strerror}") from error
+    if not videos and not pictures:
+        raise ConfigError("", f"source {str(folder)!r}: neither videos nor pictures in this folder")
+    if not videos:
+        return [Found("images", _safe(folder.resolve().name), str(folder))]
+    if pictures:
+        _LOG.warning("%s: reading its %d videos, not its %d pictures",
+                     folder, len(videos), len(pictures))  # fmt: skip
+    return [_single(video) for video in videos]
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in VIDEO_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+
+
+def _pattern(pattern: str) -> list[Found]:
+    matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns
+    found = [_single(path) for path in matches if path.is_file()]
+    if not found:
+        raise ConfigError("", f"source {pattern!r}: no file matches this pattern")
+    if len(found) > 1 and any(one.kind == "images" for one in found):
+        why = "matches several pictures; name their folder, which is one stream"
+        raise ConfigError("", f"source {pattern!r}: {why}")
+    return found
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("-", text).strip("-.") or "stream"
+
+
+def _unique(found: Iterable[Found]) -> list[Found]:
+    """Repeated names get -2, -3 and so on, passing over names that are taken."""
+    taken: set[str] = set()
+    result = []
+    for one in found:
+        name, number = one.name, 1
+        while name in taken:
+            number += 1
+            name = f"{one.name}-{number}"
+        taken.add(name)
+        result.append(replace(one, name=name))
+    return result

@@ -1,0 +1,124 @@
+"""Every wrong key is refused with its path and what is allowed."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import KafkaSinkConfig
+from pipeline.config_file import load_config, parse_config
+from pipeline.core.errors import ConfigError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+GOOD: dict[str, Any] = {
+    "streams": [{"id": "gate", "source": {"kind": "rtsp", "url": "rtsp://camera/1"}}],
+    "sinks": [{"kind": "kafka", "bootstrap_servers": "a:1,b:2", "topic": "t"}],
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The good configuration with one key set; a number steps into a list."""
+    data = copy.deepcopy(GOOD)
+    *parents, last = path.split(".")
+    node: Any = data
+    for step in parents:
+        node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
+    node[last] = value
+    return data
+
+
+def test_defaults_fit() -> None:
+    config = parse_config(GOOD)
+    assert isinstance(config.sinks[0], KafkaSinkConfig)
+    assert config.sinks[0].bootstrap_servers == ("a:1", "b:2")
+    assert config.streams[0].live
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "sinks.0.topik",
+            "x",
+            r"^sinks\[0\]\.topik: unknown key; allowed here: bootstrap_servers,",
+        ),
+        ("sinks.0.topic", 3, r"^sinks\[0\]\.topic: .*string, not 3"),
+        ("sinks.0.kind", "kafk", r"^sinks\[0\]: kind 'kafk' is not one of 'jsonl', 'kafka'"),
+        ("sinks.0.password", "p", r"^sinks\[0\]: user, password and sasl_mechanism are given tog"),
+        ("streams.0.source.user_name", "u", r"^streams\[0\]\.source\.user_name: unknown key"),
+        ("streams.0.source.url", "http://x", r"^streams\[0\]\.source\.url: "),
+        ("streams.0.when_full", "wait", r"^streams\[0\]\.when_full: .*'block', 'drop_oldest'"),
+        ("streams.0.id", "a b", r"^streams\[0\]\.id: "),
+        ("streams", [], r"^streams: "),
+        ("model.score_threshold", 2, r"^model\.score_threshold: .*not 2$"),
+        ("batch.size", 0, r"^batch\.size: .*greater than or equal to 1"),
+        ("tracking.high_score", 0.9, r"^tracking: low_score <= high_score <= birth_score"),
+        ("zones", {}, r"^zones: unknown key; allowed here: batch, "),
+    ],
+)
+def test_a_wrong_key_is_named(path: str, value: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config(changed(path, value))
+
+
+def test_impossible_combinations_are_refused() -> None:
+    line = {"name": "l", "start": [0, 0], "end": [9, 9]}
+    lines = changed("streams.0.lines", [line])
+    with pytest.raises(ConfigError, match="lines count tracks"):
+        parse_config({**lines, "tracking": {"enabled": False}})
+    with pytest.raises(ConfigError, match="stream ids must differ, but 'gate' is there 2 times"):
+        parse_config({**GOOD, "streams": GOOD["streams"] * 2})
+    two = [{"id": name, "source": {"kind": "street"}} for name in "ab"]
+    with pytest.raises(ConfigError, match=r"needs \{stream_id\} in its path"):
+        parse_config({"streams": two, "sinks": [{"kind": "video", "path": "x.mp4"}]})
+
+
+def test_passwords_never_show() -> None:
+    secret = "hunter2"
+    with pytest.raises(ConfigError) as in_address:
+        parse_config(changed("streams.0.source.url", f"rtsp://admin:{secret}@camera/1"))
+    with pytest.raises(ConfigError) as of_wrong_type:
+        parse_config(changed("sinks.0.password", [secret]))
+    assert secret not in f"{in_address.value}{of_wrong_type.value}"
+    data = changed("streams.0.source", {**GOOD["streams"][0]["source"], "password": secret})
+    assert secret not in repr(parse_config(data))
+
+
+def test_environment_variables_fill_in() -> None:
+    data = changed("sinks.0.topic", "${SITE}-detections")
+    config = parse_config(data, env={"SITE": "north"})
+    assert isinstance(config.sinks[0], KafkaSinkConfig)
+    assert config.sinks[0].topic == "north-detections"
+    with pytest.raises(ConfigError, match=r"^sinks\[0\]\.topic: the environment variable SITE"):
+        parse_config(data, env={})
+
+
+def test_set_changes_one_key(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("streams: [{id: a, source: {kind: street}}]\nsinks: [{kind: jsonl, path: x}]\n")
+    config = load_config(path, ["batch.size=9", "streams.0.id=b", "sinks.0.path=-"])
+    assert (config.batch.size, config.streams[0].id) == (9, "b")
+    for wrong in ("batch.size", "sinks.7.path=x", "sinks.a.path=x"):
+        with pytest.raises(ConfigError, match=r"^--set: "):
+            load_config(path, [wrong])
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "\x00"])
+def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"c\.yaml"):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("preset", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_presets_are_right(preset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "x")
+    monkeypatch.setenv("REDIS_PASSWORD", "x")
+    assert load_config(preset).sinks
