@@ -29,6 +29,7 @@ from pipeline.config import (
     VideoSinkConfig,
 )
 from pipeline.core.clock import Clock, utc_datetime
+from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Line
 from pipeline.core.messages import Model, Producer
 from pipeline.stream import MakeSource
@@ -52,6 +53,11 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
             streams.append(stream)
             continue
         for found in expand(stream.source.pattern):
+            if found.kind != "file":
+                raise ConfigError(
+                    f"streams.{stream.id}.source.pattern",
+                    f"{stream.source.pattern!r} is not a folder or pattern of video files",
+                )
             file = FileSourceConfig(kind="file", path=Path(found.location))
             streams.append(
                 stream.model_copy(update={"id": f"{stream.id}-{found.name}", "source": file})

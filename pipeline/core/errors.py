@@ -4,6 +4,7 @@
     ├── ConfigError                 a key of the configuration, named by its path
     ├── SourceError                 one stream; the others go on
     │   ├── SourceUnavailable       unreachable or gone        (retryable for live sources)
+    │   │   └── SourceRefused       wrong path or password; again gets the same answer
     │   └── DecodeError             reachable, but not a picture to be had from it
     ├── DetectorError
     │   ├── EngineLoadError         the model file cannot be used
@@ -47,6 +48,12 @@ class SourceUnavailable(SourceError):
     """Missing, unreachable, refused, or ended although it is live."""
 
     retryable = True
+
+
+class SourceRefused(SourceUnavailable):
+    """The server answers, and says no: to the path or to the password."""
+
+    retryable = False
 
 
 class DecodeError(SourceError):

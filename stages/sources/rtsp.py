@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from pipeline.core.clock import Clock, ClockSource, SystemClock
-from pipeline.core.errors import SourceError, SourceUnavailable
+from pipeline.core.errors import SourceError, SourceRefused, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger, redact
 from stages.base import Counts
@@ -26,13 +26,6 @@ ARRIVAL_UNCERTAINTY_NS: Final = SECOND_NS
 """Network, jitter buffer and decoder; the first pictures waited while the stream was probed."""
 CLOCK_SANE_NS: Final = 3600 * SECOND_NS
 """A camera further off than this has an unset clock or a wrong time zone."""
-
-
-class SourceRefused(SourceUnavailable):
-    """The camera answers, and says no: to the path or to the password. Trying again as before
-    gets the same answer."""
-
-    retryable = False
 
 
 class CameraClock:
@@ -82,8 +75,9 @@ class RtspSource:
 
     `close` cannot interrupt FFmpeg: PyAV has no call for it. `frames` ends at the next packet,
     which is one frame period while the camera sends, and otherwise within `open_timeout_s` or
-    `read_timeout_s`. FFmpeg has been seen to overstay both on a hung server, so the caller should
-    run `frames` in a daemon thread that it can abandon.
+    `read_timeout_s`; a camera that hangs costs the read timeout twice, for FFmpeg says goodbye to
+    it. FFmpeg has been seen to overstay all of these on a hung server, so the caller should run
+    `frames` in a daemon thread that it can abandon.
     """
 
     live = True

@@ -35,8 +35,8 @@ class Crossing:
 
 @dataclass(slots=True)
 class _Walk:
-    """One track's way: where it was last, the side it was counted on, and a crossing that does
-    not count before the track has left the line behind it."""
+    """One track's way: where it was last, the side it was counted on, and its last change of
+    sides if that met the segment; it counts once the track has left the line behind it."""
 
     x: float
     y: float
@@ -115,13 +115,11 @@ class LineCounter:
             return None
         if side != _side(walk.distance_px):
             walk.pending = self._meet(walk, x, y, distance_px, time_ns)
-            if side == walk.home:
-                walk.pending = None
         walk.x, walk.y, walk.distance_px, walk.time_ns = x, y, distance_px, time_ns
         if side == walk.home or abs(distance_px) < self._hysteresis_px:
             return None
-        crossing, walk.home, walk.pending = walk.pending, side, None
-        return crossing
+        walk.home = side
+        return walk.pending
 
     def _meet(
         self, walk: _Walk, x: float, y: float, distance_px: float, time_ns: int

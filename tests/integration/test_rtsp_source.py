@@ -6,9 +6,9 @@ from itertools import islice, pairwise
 
 import pytest
 
-from pipeline.core.errors import SourceUnavailable
+from pipeline.core.errors import SourceRefused, SourceUnavailable
 from pipeline.core.frame import Frame
-from stages.sources.rtsp import RtspSource, SourceRefused
+from stages.sources.rtsp import RtspSource
 from tests.integration.conftest import ServerMaker
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline.core.errors import SourceUnavailable
-from stages.sources.rtsp import CameraClock, RtspSource, SourceRefused
+from pipeline.core.errors import SourceRefused, SourceUnavailable
+from stages.sources.rtsp import CameraClock, RtspSource
 
 WALL_NS = 1_700_000_000 * 10**9
 SECOND_NS = 10**9

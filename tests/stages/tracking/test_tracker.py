@@ -112,6 +112,37 @@ def test_low_scores_continue_a_track_but_start_none() -> None:
     assert tracker.update(*_found(_box(2, 0), score=0.05)).track_id.tolist() == []
 
 
+def test_a_low_score_must_overlap_well_and_wakes_no_lost_track() -> None:
+    aside = _found(_box(16, 0), score=0.3)  # IoU 3/7
+    assert _first_then(Tracker(), aside) == []
+    assert _first_then(Tracker(least_iou_low=0.4), aside) == [1]
+    assert _first_then(Tracker(), _found(), _found(_box(0, 0), score=0.3)) == []
+    assert _first_then(Tracker(), _found(), _found(_box(0, 0), score=0.6)) == [1]
+
+
+def _first_then(tracker: Tracker, *frames: Found) -> list[int]:
+    """Ids in the last frame, after one of a box at the origin."""
+    tracker.update(*_found(_box(0, 0)))
+    return [tracker.update(*found).track_id.tolist() for found in frames][-1]
+
+
+@pytest.mark.parametrize(("fuse_score", "chosen"), [(True, 1), (False, 0)])
+def test_a_sure_detection_wins_over_a_nearer_unsure_one(fuse_score: bool, chosen: int) -> None:
+    tracker = Tracker(fuse_score=fuse_score)
+    tracker.update(*_found(_box(0, 0)))
+    boxes, score, class_id = _found(_box(1, 0), _box(-4, 0))
+    score[0] = 0.55
+    assert tracker.update(boxes, score, class_id).detection_index.tolist() == [chosen]
+
+
+def test_a_velocity_is_not_trusted_over_a_long_silence() -> None:
+    tracker = Tracker(lost_s=60)
+    for frame in range(60):
+        tracker.update(*_found(_box(frame, 0)), frame / 30)
+    back = tracker.update(*_found(_box(59 + 2 * 30, 0)), 59 / 30 + 30)
+    assert back.track_id.tolist() == [1]
+
+
 def test_the_class_is_the_one_with_most_score() -> None:
     tracker = Tracker()
     votes = [(2, 0.9), (5, 0.6), (5, 0.6), (5, 0.6), (2, 0.5), (5, 0.8)]
