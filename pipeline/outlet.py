@@ -82,8 +82,11 @@ class Outlet:
         try:
             self.sink.flush(_FLUSH_TIMEOUT_S)
         except Rejected as error:
-            log.error("%s", error)
+            log.error("%s; lost messages: %d", error, error.count)
             self.report.error = str(error)
+            self.report.undelivered += error.count
+            self._unflushed -= error.count
+            return
         except SinkError as error:
             self._pause(error)
             return

@@ -50,7 +50,8 @@ class Sink(Protocol):
     def flush(self, timeout_s: float) -> None:
         """Return when everything written so far is delivered. Raises `SinkUnavailable` when it is
         not within the time; the sink then keeps what is undelivered and a later flush tries again.
-        """
+        Raises `Rejected` when the receiver refused `count` messages for good: these are let go,
+        and the flush is to be called again for the others."""
 
     def close(self) -> None:
         """Let go of the connection or file. Does not flush. Idempotent."""
@@ -67,7 +68,8 @@ class PictureSink(Protocol):
     def write_picture(self, info: FrameInfo, image: U8) -> None:
         """Take one (H, W, 3) uint8 RGB picture of the stream `info.stream_id`; encodes, so blocks.
 
-        Pictures of one stream come in order of `seq`. Raises `SinkUnavailable`.
+        Pictures of one stream come in order of `seq`. Raises `SinkUnavailable`, or `Rejected` for a
+        second stream where the target holds only one.
         """
 
     def end_stream(self, stream_id: str) -> None:

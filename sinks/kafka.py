@@ -1,5 +1,6 @@
 """Apache Kafka: every message once, in order per stream, acknowledged by all replicas."""
 
+import copy
 import itertools
 import logging
 import threading
@@ -142,7 +143,8 @@ class KafkaSink:
                 self._sent[0][1].get(timeout=left_s)
             self._settle()
         if self._refused:
-            raise Rejected(self.name, self._refusals())
+            count = len(self._refused)
+            raise Rejected(self.name, self._refusals(), count)
 
     def close(self) -> None:
         """See `Sink.close`. Returns within two seconds also when the broker is dead; `pending` says
@@ -329,7 +331,8 @@ class _ClientLog(logging.Handler):
         args = record.args if isinstance(record.args, tuple) else ()
         for met in args:
             if isinstance(met, Exception) and not isinstance(met, KafkaTimeoutError):
-                self.error = met
+                # A copy has no traceback, whose frames would keep dead sockets.
+                self.error = copy.copy(met)
 
     @contextmanager
     def opening(self) -> Iterator[None]:

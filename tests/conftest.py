@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines that are busy make single examples slow; a slow test has the timeout of every test.
+settings.register_profile("eyrie", deadline=None)
+settings.load_profile("eyrie")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

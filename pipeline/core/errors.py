@@ -98,4 +98,8 @@ class Backpressure(SinkError):
 
 
 class Rejected(SinkError):
-    """The receiver will never take this message."""
+    """The receiver will never take `count` of the messages."""
+
+    def __init__(self, sink: str, why: str, count: int = 1) -> None:
+        super().__init__(sink, why)
+        self.count = count

@@ -1,7 +1,9 @@
 """Real servers for the tests of this folder. Where one is missing its tests are skipped with the
 reason; where CI is "true" they fail."""
 
+import gc
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +13,15 @@ import pytest
 
 from tests.services import servers
 from tests.services.servers import Server, ServiceMissing
+
+
+def pytest_sessionfinish() -> None:
+    """kafka-python leaves the sockets of failed connections to the garbage collector: collect them
+    before pytest takes the collector's warnings for ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
 
 CLIPS = ("people.mp4", "cars.mp4")
 
@@ -29,6 +40,14 @@ def _running(make: Callable[[], Server]) -> Iterator[Server]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _collect() -> Iterator[None]:
+    """kafka-python leaves sockets of failed connections to the garbage collector: collect them in
+    the test that made them."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

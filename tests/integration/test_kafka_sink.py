@@ -1,8 +1,7 @@
 """The Kafka sink against a real broker."""
 
-import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 TopicMaker = Callable[..., str]
 ServerMaker = Callable[[str], Server]
-
-
-@pytest.fixture(autouse=True)
-def _collect() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def _records(broker: str, topic: str) -> list[ConsumerRecord]:

@@ -24,8 +24,8 @@ COVER_REACH_M = 75.0
 
 
 class Backdrop:
-    """Paints the still picture once. `image` (H, W, 3) by daylight; `glow` (H, W) 0..1 where
-    windows are lit at night; `covers` the still things near enough to hide others."""
+    """Paints the still picture once. `image` (H, W, 3) by daylight; `glow` (H, W) how
+    brightly windows and lamps shine at night; `covers` the still things near enough to hide others."""
 
     def __init__(self, layout: Layout, mood: Mood, rng: np.random.Generator) -> None:
         self._camera = layout.camera.scaled(OVERSAMPLE)
@@ -48,6 +48,7 @@ class Backdrop:
                 self._indoor_wall(thing) if layout.indoor else self._house(thing)
             elif isinstance(thing, Tree):
                 self._tree(thing)
+                self._lit[self._mask > 127] = 0
             else:
                 self._post(thing)
             if distance(thing, eye) < COVER_REACH_M:
@@ -55,8 +56,8 @@ class Backdrop:
         if layout.indoor:
             self._ceiling()
         size = (layout.camera.width, layout.camera.height)
-        self.image: U8 = cv2.resize(self._big, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        self.glow: F64 = cv2.resize(self._lit, size, interpolation=cv2.INTER_AREA) / 255.0
+        self.image: U8 = np.asarray(cv2.resize(self._big, size, interpolation=cv2.INTER_AREA))
+        self.glow: U8 = np.asarray(cv2.resize(self._lit, size, interpolation=cv2.INTER_AREA))
 
     def _fill(self, points: list[tuple[float, float, float]] | F64, colour: Colour, *, hides: bool = False) -> None:
         corners = np.array(points, dtype=np.float64)
@@ -68,6 +69,7 @@ class Backdrop:
         cv2.fillPoly(self._big, [fixed(polygon)], mixed, cv2.LINE_AA, SHIFT)
         if hides:
             cv2.fillPoly(self._mask, [fixed(polygon)], (255,), cv2.LINE_AA, SHIFT)
+            cv2.fillPoly(self._lit, [fixed(polygon)], (0,), cv2.LINE_8, SHIFT)
 
     def _cover(self, thing: House | Tree | Post) -> None:
         """Notes what the mask holds of the thing just painted."""

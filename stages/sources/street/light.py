@@ -9,6 +9,7 @@ from stages.sources.street.mood import Mood
 from stages.sources.street.painter import SHIFT, fixed
 from stages.sources.street.solid import Colour
 
+WINDOW: Colour = (255, 206, 128)
 COARSE = 4
 UNIT = 128
 TILES = 2
@@ -17,11 +18,13 @@ TILES = 2
 class Lighting:
     """The light of one scene; `shade`, `expose` and `finish` are called once a frame in order."""
 
-    def __init__(self, layout: Layout, mood: Mood, glow: F64, rng: np.random.Generator) -> None:
+    def __init__(self, layout: Layout, mood: Mood, glow: U8, rng: np.random.Generator) -> None:
         self._camera, self._mood = layout.camera, mood
         self._size = (layout.camera.width, layout.camera.height)
         self._small = (self._size[0] // COARSE, self._size[1] // COARSE)
         self._still = self._light_map(layout, glow)
+        warm = np.array(WINDOW) * (0.62 if mood.ambient[0] > 0.5 else 0.85) / 255
+        self._windows = np.rint(glow[..., None] * warm).astype(np.uint8)
         self._fixed = resize(self._still, self._size)
         shape = (self._size[1] + 64, self._size[0] + 64, 3)
         self._noise = [noise_tile(rng, shape, mood.noise) for _ in range(TILES)]
@@ -41,9 +44,11 @@ class Lighting:
         cover = cv2.cvtColor(resize(np.asarray(dark, dtype=np.uint8), self._size), cv2.COLOR_GRAY2RGB)
         cv2.multiply(image, cover, image, 1 / 255)
 
-    def expose(self, image: U8, beams: list[F64], lamps: list[tuple[F64, float, Colour]]) -> None:
-        """Multiplies in the light of the hour, then adds beams (ground polygons) and lamps
-        (pixel, radius in pixels, colour)."""
+    def expose(
+        self, image: U8, free: U8, beams: list[F64], lamps: list[tuple[F64, float, Colour]]
+    ) -> None:
+        """Multiplies in the light of the hour and the beams (ground polygons); then windows shine
+        where `free` (H, W) is not 0, and lamps (pixel, radius in pixels, colour) everywhere."""
         if not self._mood.lamps_on:
             cv2.multiply(image, self._fixed, image, 1 / UNIT)
             return
@@ -57,6 +62,7 @@ class Lighting:
             cone = np.asarray(cv2.GaussianBlur(cone, (0, 0), 2.6), dtype=np.uint8)
             level = np.asarray(cv2.add(level, cv2.merge([cone, cone, cone])), dtype=np.uint8)
         cv2.multiply(image, resize(level, self._size), image, 1 / UNIT)
+        cv2.add(image, self._windows, image, free)
         self._halos(image, lamps)
 
     def _halos(self, image: U8, lamps: list[tuple[F64, float, Colour]]) -> None:
@@ -83,7 +89,7 @@ class Lighting:
         tile = self._noise[frame % TILES][dy : dy + height, dx : dx + width]
         cv2.addWeighted(image, 1.0, tile, 1.0, -UNIT, image)
 
-    def _light_map(self, layout: Layout, glow: F64) -> U8:
+    def _light_map(self, layout: Layout, glow: U8) -> U8:
         """(h, w, 3) light by coarse pixel, UNIT = as painted: the hour, vignette, street lamps."""
         small = layout.camera
         rows, columns = np.mgrid[0 : self._small[1], 0 : self._small[0]]
@@ -93,10 +99,10 @@ class Lighting:
         if self._mood.lamps_on:
             pools = self._pools(layout, x, y)
             level = level + pools[..., None] * np.array((0.62, 0.5, 0.32))
-            windows = cv2.resize(glow, self._small, interpolation=cv2.INTER_AREA)
-            near = cv2.GaussianBlur(windows, (0, 0), 3)
-            level = level + (np.clip(windows * 1.6, 0, 1.5) + near * 0.5)[..., None] * np.array((1.0, 0.78, 0.46))
-        return np.clip(level * UNIT, 0, 255).astype(np.uint8)
+            windows = cv2.resize(glow, self._small, interpolation=cv2.INTER_AREA) / 255
+            spill = cv2.GaussianBlur(windows, (0, 0), 5)
+            level = level + spill[..., None] * 0.3 * np.array((1.0, 0.78, 0.46))
+        return np.clip(level * UNIT, 0, 1.35 * UNIT).astype(np.uint8)
 
     def _pools(self, layout: Layout, x: F64, y: F64) -> F64:
         """Warm light on the ground under every street lamp."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import ceil
 
+import cv2
 import numpy as np
 
 from stages.sources.street.backdrop import Backdrop
@@ -109,7 +110,8 @@ class StreetScene:
         painter = Painter(image)
         truth, seen = self._paint(painter, world, number)
         beams, lamps = self._lamps(painter, seen) if self.mood.lamps_on else ([], [])
-        self._lighting.expose(image, beams, lamps)
+        free = np.asarray(cv2.compare(painter.owner, 0, cv2.CMP_EQ), dtype=np.uint8)
+        self._lighting.expose(image, free, beams, lamps)
         self._lighting.finish(image, number)
         return truth
 

@@ -123,7 +123,8 @@ def test_a_low_score_must_overlap_well_and_wakes_no_lost_track() -> None:
 def _first_then(tracker: Tracker, *frames: Found) -> list[int]:
     """Ids in the last frame, after one of a box at the origin."""
     tracker.update(*_found(_box(0, 0)))
-    return [tracker.update(*found).track_id.tolist() for found in frames][-1]
+    ids: list[int] = [tracker.update(*found).track_id.tolist() for found in frames][-1]
+    return ids
 
 
 @pytest.mark.parametrize(("fuse_score", "chosen"), [(True, 1), (False, 0)])

@@ -1,0 +1,57 @@
+"""An ONNX graph to read and rewrite: who makes a tensor, who takes it, what is constant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import NodeProto, numpy_helper
+
+from pipeline.core.arrays import AnyArray
+
+
+class Graph:
+    """The main graph of a model, with constants as arrays and casts of constants done."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self.nodes = [node for node in model.graph.node if not self._fold(node)]
+        self.producers = {name: node for node in self.nodes for name in node.output}
+        self.consumers: dict[str, list[NodeProto]] = defaultdict(list)
+        for node in self.nodes:
+            for name in node.input:
+                self.consumers[name].append(node)
+
+    @classmethod
+    def load(cls, path: Path) -> Graph:
+        """Read a model file."""
+        return cls(onnx.load(path))
+
+    def rebuilt(self, nodes: Iterable[NodeProto], constants: dict[str, AnyArray]) -> onnx.ModelProto:
+        """The model with other nodes; of the constants only those that the nodes use are kept."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
+        model.graph.node.extend(nodes)
+        used = {name for node in model.graph.node for name in node.input}
+        model.graph.initializer.extend(
+            numpy_helper.from_array(np.ascontiguousarray(value), name)
+            for name, value in constants.items()
+            if name in used
+        )
+        return model
+
+    def _fold(self, node: NodeProto) -> bool:
+        """Take a Constant, or a Cast of a constant, into the constants."""
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+            return True
+        if node.op_type == "Cast" and node.input[0] in self.constants:
+            to = onnx.helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
+            self.constants[node.output[0]] = self.constants[node.input[0]].astype(to)
+            return True
+        return False

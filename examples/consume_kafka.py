@@ -1,0 +1,52 @@
+"""Read a topic, check every message, remove duplicates, and prove that nothing is missing.
+
+    python examples/consume_kafka.py localhost:9092 detections
+
+Ends when nothing has come for `--idle-s`, prints the account, and exits with 1 if a frame is
+missing. Reads from the oldest message that the topic still holds.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from completeness import Inventory
+from kafka import KafkaConsumer
+
+from pipeline.core.messages import EventMessage, decode
+
+
+def bodies(servers: str, topic: str, idle_s: float) -> Iterator[bytes]:
+    """The values of a topic; of one key, which is the stream id, in the order of writing."""
+    consumer = KafkaConsumer(
+        topic,
+        bootstrap_servers=servers.split(","),
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        consumer_timeout_ms=round(idle_s * 1000),
+    )
+    try:
+        for record in consumer:
+            yield record.value
+    finally:
+        consumer.close()
+
+
+def main() -> int:
+    """Read to the end: 1 if a frame is missing, else 0."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("servers", help="HOST:PORT, several by commas")
+    parser.add_argument("topic")
+    parser.add_argument("--idle-s", type=float, default=10.0)
+    args = parser.parse_args()
+    inventory = Inventory()
+    for body in bodies(args.servers, args.topic, args.idle_s):
+        message = decode(body)
+        if inventory.take(message) and isinstance(message, EventMessage):
+            print(message.stream_id, message.line, message.direction, message.label, message.counts)
+    print(*inventory.lines(), sep="\n")
+    return int(any(ledger.missing for ledger in inventory.ledgers.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
