@@ -1,6 +1,6 @@
 """Milliseconds of one tracker update, on simulated crowds of walking people.
 
-    python benchmarks/tracking.py [--updates 1500]
+    python -m benchmarks.tracking [--updates 1500]
 
 Prints the median and the 95th percentile over all updates but the first hundred.
 """

@@ -129,6 +129,8 @@ def _make_street(
         fps=source.fps,
         width=source.width,
         height=source.height,
+        view=source.view,
+        light=source.light,
         clock=clock,
         **position,
     )

@@ -80,10 +80,12 @@ class StreetSourceConfig(_Section):
 
     kind: Literal["street"]
     seed: Annotated[int, Field(ge=0)] = 0
+    view: Literal["pavement", "street", "junction", "highway", "overhead", "corridor"] = "street"
+    light: Literal["day", "dusk", "night"] = "day"
     seconds: Seconds = 20
     fps: Fps = 12.5
-    width: Annotated[int, Field(ge=64, le=3840)] = 960
-    height: Annotated[int, Field(ge=64, le=2160)] = 540
+    width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 960
+    height: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] = 540
 
 
 SourceConfig = Annotated[

@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--method", choices=["mse", "percentile"], default="mse")
     parser.add_argument("--signed", action="store_true", help="int8 with zero point 0 throughout")
-    parser.add_argument("--skip", nargs="*", default=["_pred/"], help="parts of names left in float")
+    parser.add_argument(
+        "--skip", nargs="*", default=["_pred/"], help="parts of names left in float"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -16,9 +16,10 @@ import onnx
 from pipeline.core.arrays import F32, F64, I64
 
 SHIFT = 17
-BINS = 1 << (31 - SHIFT)
-EDGES: F32 = (np.arange(BINS, dtype=np.uint32) << SHIFT).view(np.float32)
-LARGEST = int(np.searchsorted(EDGES, 1e6))
+BINS_PER_OCTAVE = 1 << (23 - SHIFT)
+BINS = int(np.float32(2.0**20).view(np.uint32) >> SHIFT)
+EDGES: F32 = (np.arange(BINS + 1, dtype=np.uint32) << SHIFT).view(np.float32)
+CLIP_OCTAVES = 4  # how far below the largest value the best clip is looked for
 
 Method = Literal["mse", "percentile"]
 
@@ -32,9 +33,9 @@ class Histogram:
 
     def add(self, values: F32) -> None:
         """Count the values of one array of any shape."""
-        bits = values.ravel().view(np.uint32)
+        bins = (values.ravel().view(np.uint32) & 0x7FFFFFFF) >> SHIFT
         self.negative = self.negative or bool((values < 0).any())
-        self.counts += np.bincount((bits & 0x7FFFFFFF) >> SHIFT, minlength=BINS)
+        self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
     def clip(self, method: Method, levels: int, percentile: float = 99.99) -> float:
         """The magnitude at which to saturate when `levels` steps reach from zero to it.
@@ -42,23 +43,22 @@ class Histogram:
         `mse` has the least squared error, rounding and saturation together; `percentile` leaves
         out the largest values.
         """
-        used = np.flatnonzero(self.counts[:LARGEST])
-        used = used[EDGES[used] > 0]
-        if len(used) == 0:
+        last = int(np.flatnonzero(self.counts)[-1])
+        if last == 0:
             return 1.0
         if method == "percentile":
-            share = np.cumsum(self.counts[:LARGEST]) / self.counts[:LARGEST].sum()
+            share = np.cumsum(self.counts) / self.counts.sum()
             return float(EDGES[int(np.searchsorted(share, percentile / 100)) + 1])
-        candidates = np.arange(max(used[-1] - 64 * 4, used[0]), used[-1] + 1) + 1
-        errors = [self._squared_error(float(EDGES[c]), levels) for c in candidates]
-        return float(EDGES[candidates[int(np.argmin(errors))]])
+        first = max(last - CLIP_OCTAVES * BINS_PER_OCTAVE, 0)
+        candidates = EDGES[first + 1 : last + 2]
+        errors = [self._squared_error(float(clip), levels) for clip in candidates]
+        return float(candidates[int(np.argmin(errors))])
 
     def _squared_error(self, clip: float, levels: int) -> float:
-        centres: F64 = EDGES[:LARGEST].astype(np.float64) * (1 + 1 / 128)
-        counts = self.counts[:LARGEST]
+        centres: F64 = (EDGES[:-1].astype(np.float64) + EDGES[1:]) / 2
         rounding = np.minimum((clip / levels) ** 2 / 12, centres**2)
         saturation = np.square(centres - clip)
-        return float((counts * np.where(centres > clip, saturation, rounding)).sum())
+        return float((self.counts * np.where(centres > clip, saturation, rounding)).sum())
 
 
 def collect(

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnx import NodeProto, numpy_helper
 
@@ -31,7 +30,9 @@ class Graph:
         """Read a model file."""
         return cls(onnx.load(path))
 
-    def rebuilt(self, nodes: Iterable[NodeProto], constants: dict[str, AnyArray]) -> onnx.ModelProto:
+    def rebuilt(
+        self, nodes: Iterable[NodeProto], constants: dict[str, AnyArray]
+    ) -> onnx.ModelProto:
         """The model with other nodes; of the constants only those that the nodes use are kept."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
@@ -39,7 +40,7 @@ class Graph:
         model.graph.node.extend(nodes)
         used = {name for node in model.graph.node for name in node.input}
         model.graph.initializer.extend(
-            numpy_helper.from_array(np.ascontiguousarray(value), name)
+            numpy_helper.from_array(value, name)
             for name, value in constants.items()
             if name in used
         )

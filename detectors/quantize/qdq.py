@@ -18,7 +18,7 @@ from onnx import NodeProto
 
 from detectors.quantize.calibrate import Histogram, Method
 from detectors.quantize.graph import Graph
-from pipeline.core.arrays import AnyArray, F32
+from pipeline.core.arrays import F32, AnyArray
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 SAME_SCALE = ("MaxPool", "Concat")
@@ -116,7 +116,11 @@ def _scaled_source(graph: Graph, tensor: str) -> tuple[str, float]:
 def _grids(
     graph: Graph, histograms: Mapping[str, Histogram], scheme: Scheme, input_max: float
 ) -> dict[str, Grid]:
-    """Grids by tensor; pools and joins share theirs with what only they read, and so move bytes."""
+    """Grids by tensor.
+
+    Pools and joins share theirs with what only they read, and so move bytes; but what is never
+    negative keeps its zero point of 0, without which its ReLU would not be free.
+    """
     leader = {name: name for name in histograms}
 
     def find(name: str) -> str:
@@ -126,16 +130,18 @@ def _grids(
 
     for node in graph.nodes:
         if node.op_type in SAME_SCALE and node.output[0] in histograms:
+            made = node.output[0]
             for name in node.input:
-                if node.op_type == "MaxPool" or len(graph.consumers[name]) == 1:
-                    leader[find(name)] = find(node.output[0])
+                alone = node.op_type == "MaxPool" or len(graph.consumers[name]) == 1
+                if alone and histograms[name].negative == histograms[made].negative:
+                    leader[find(name)] = find(made)
     joint: dict[str, Histogram] = {}
     for name, histogram in histograms.items():
         total = joint.setdefault(find(name), Histogram())
         total.counts += histogram.counts
         total.negative |= histogram.negative
     inputs = {value.name for value in graph.model.graph.input}
-    known = {name: input_max for name in inputs}
+    known = dict.fromkeys(inputs, input_max)
     return {name: scheme.grid(joint[find(name)], known.get(name)) for name in histograms}
 
 
@@ -184,14 +190,16 @@ class _Writer:
             return _dequantized(source)
         scaled = f"{name}.dequantized"
         if f"{name}.scale" not in self.constants:
-            self.constants[f"{name}.scale"] = np.float32(self.grids[source].scale * factor).reshape(())
+            self.constants[f"{name}.scale"] = np.array(
+                self.grids[source].scale * factor, np.float32
+            )
             names = [f"{source}.quantized", f"{name}.scale", f"{source}.zero_point"]
             self.nodes.append(onnx.helper.make_node("DequantizeLinear", names, [scaled]))
         return scaled
 
     def _pair(self, name: str) -> list[NodeProto]:
         grid = self.grids[name]
-        self.constants[f"{name}.scale"] = np.float32(grid.scale).reshape(())
+        self.constants[f"{name}.scale"] = np.array(grid.scale, np.float32)
         self.constants[f"{name}.zero_point"] = np.asarray(grid.zero_point, grid.dtype)
         how = [f"{name}.scale", f"{name}.zero_point"]
         integers = f"{name}.quantized"
@@ -205,7 +213,7 @@ class _Writer:
         axis = 0 if node.op_type == "Conv" else 1
         integers, scale = quantize_kernel(kernel, axis)
         node.input[1] = self._constant(node.input[1], integers, scale, axis)
-        if len(node.input) > 2:  # noqa: PLR2004
+        if len(node.input) > 2:
             bias = self.graph.constants[node.input[2]].astype(np.float64)
             scale_of_sum = (scale.astype(np.float64) * source.scale).astype(np.float32)
             steps = np.rint(bias / scale_of_sum).clip(-(2**31), 2**31 - 1).astype(np.int32)
@@ -215,7 +223,9 @@ class _Writer:
         zero = np.zeros(scale.shape, integers.dtype)
         parts = {f"{name}.quantized": integers, f"{name}.scale": scale, f"{name}.zero": zero}
         self.constants |= parts
-        made = onnx.helper.make_node("DequantizeLinear", list(parts), [_dequantized(name)], axis=axis)
+        made = onnx.helper.make_node(
+            "DequantizeLinear", list(parts), [_dequantized(name)], axis=axis
+        )
         self.nodes.append(made)
         return _dequantized(name)
 

@@ -21,6 +21,8 @@ from pipeline.core.messages import FrameMessage, decode
 from pipeline.telemetry import StreamReport
 from stages.sources.street import LABELS, Crossing, StreetScene, Truth, crossings
 from stages.sources.street.encode import write_video
+from stages.sources.street.mood import Light
+from stages.sources.street.views import View
 
 LINE = "line"
 _FOUND_IOU = 0.5
@@ -33,8 +35,8 @@ class Camera:
 
     name: str
     seed: int
-    view: str
-    light: str
+    view: View
+    light: Light
 
 
 CAMERAS = (

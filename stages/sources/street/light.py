@@ -36,12 +36,16 @@ class Lighting:
         cast: U8 = np.zeros((half[1], half[0]), dtype=np.uint8)
         touch: U8 = np.zeros_like(cast)
         for hull in hulls:
-            cv2.fillConvexPoly(cast, fixed(hull / 2), (255 * self._mood.shadow,), cv2.LINE_AA, SHIFT)
+            cv2.fillConvexPoly(
+                cast, fixed(hull / 2), (255 * self._mood.shadow,), cv2.LINE_AA, SHIFT
+            )
         for hull in contacts:
             cv2.fillConvexPoly(touch, fixed(hull / 2), (110,), cv2.LINE_AA, SHIFT)
         touch = np.asarray(cv2.blur(touch, (7, 5)), dtype=np.uint8)
         dark = cv2.bitwise_not(cv2.max(cv2.blur(cast, (3, 3)), touch))
-        cover = cv2.cvtColor(resize(np.asarray(dark, dtype=np.uint8), self._size), cv2.COLOR_GRAY2RGB)
+        cover = cv2.cvtColor(
+            resize(np.asarray(dark, dtype=np.uint8), self._size), cv2.COLOR_GRAY2RGB
+        )
         cv2.multiply(image, cover, image, 1 / 255)
 
     def expose(
@@ -69,7 +73,9 @@ class Lighting:
         halo: U8 = np.zeros((self._small[1], self._small[0], 3), dtype=np.uint8)
         for at, radius, colour in lamps:
             spot = fixed(at[None])[0]
-            cv2.circle(image, spot.tolist(), int(max(radius, 0.7) * 16), colour, -1, cv2.LINE_AA, SHIFT)
+            cv2.circle(
+                image, spot.tolist(), int(max(radius, 0.7) * 16), colour, -1, cv2.LINE_AA, SHIFT
+            )
             small = fixed(at[None] / COARSE)[0]
             wide = int(min(max(radius * 2.4, 4.0), 30) / COARSE * 16)
             dim = [part * 0.55 for part in colour]
@@ -139,7 +145,21 @@ def streaks(rng: np.random.Generator, size: tuple[int, int], weather: str) -> U8
         x, y = int(rng.integers(width)), int(rng.integers(height))
         if weather == "rain":
             long = int(rng.integers(6, 22))
-            cv2.line(layer, (x, y), (x + long // 6, y + long), (int(rng.integers(14, 40)),), 1, cv2.LINE_AA)
+            cv2.line(
+                layer,
+                (x, y),
+                (x + long // 6, y + long),
+                (int(rng.integers(14, 40)),),
+                1,
+                cv2.LINE_AA,
+            )
         else:
-            cv2.circle(layer, (x, y), int(rng.integers(1, 3)), (int(rng.integers(50, 140)),), -1, cv2.LINE_AA)
+            cv2.circle(
+                layer,
+                (x, y),
+                int(rng.integers(1, 3)),
+                (int(rng.integers(50, 140)),),
+                -1,
+                cv2.LINE_AA,
+            )
     return np.asarray(cv2.cvtColor(layer, cv2.COLOR_GRAY2RGB), dtype=np.uint8)

@@ -30,9 +30,15 @@ BOTTOMS: list[Colour] = [
 ]  # fmt: skip
 SHOES: list[Colour] = [(28, 26, 26), (230, 228, 224), (92, 62, 42), (60, 60, 66), (180, 48, 44)]
 
-RING = np.column_stack(
-    [np.cos(np.linspace(0, 2 * pi, 14, endpoint=False)), np.sin(np.linspace(0, 2 * pi, 14, endpoint=False))]
-)
+
+def circle(corners: int) -> F64:
+    """(corners, 2) points of the unit circle."""
+    turn = np.linspace(0, 2 * pi, corners, endpoint=False)
+    return np.column_stack([np.cos(turn), np.sin(turn)])
+
+
+RING = circle(14)
+DISC = np.column_stack([circle(10), np.zeros(10)])
 FAN = np.linspace(-pi / 2, pi / 2, 5)
 
 
@@ -62,7 +68,9 @@ def dress(rng: np.random.Generator, *, rain: bool = False, rider: bool = False) 
     stature = float(np.clip(rng.normal(1.71, 0.08), 1.5, 1.95)) * (
         float(rng.uniform(0.6, 0.8)) if child else 1.0
     )
-    legs = str(rng.choice(["trousers", "shorts", "skirt", "dress", "coat"], p=[0.6, 0.13, 0.08, 0.09, 0.1]))
+    legs = str(
+        rng.choice(["trousers", "shorts", "skirt", "dress", "coat"], p=[0.6, 0.13, 0.08, 0.09, 0.1])
+    )
     carries = str(rng.choice(["nothing", "backpack", "handbag"], p=[0.55, 0.22, 0.23]))
     if rain and rng.random() < 0.5:
         carries = "umbrella"
@@ -101,7 +109,9 @@ def joints(look: Look, action: Action, phase: float) -> F64:
         ankle = knee + 0.245 * h * np.array([sin(thigh - bend), 0, -cos(thigh - bend)])
         rows[side], rows[2 + side], rows[4 + side] = hip, knee, ankle
         lift = max(0.0, bend - thigh)
-        rows[6 + side] = ankle + 0.12 * h * np.array([cos(lift), 0.04 * sign, -0.16 - 0.5 * sin(lift)])
+        rows[6 + side] = ankle + 0.12 * h * np.array(
+            [cos(lift), 0.04 * sign, -0.16 - 0.5 * sin(lift)]
+        )
         arm = -swing * 0.5 * sin(turn)
         shoulder = np.array([0.0, sign * 0.105 * h * look.build, 0.815 * h])
         elbow = shoulder + 0.17 * h * np.array([sin(arm), sign * 0.12, -cos(arm)])
@@ -128,8 +138,7 @@ def riding() -> F64:
 
 def disc_at(x: float, z: float, deep: float, wide: float) -> F64:
     """A level ellipse around the body's axis, 10 corners."""
-    turn = np.linspace(0, 2 * pi, 10, endpoint=False)
-    return np.column_stack([x + deep * np.cos(turn), wide * np.sin(turn), np.full(10, z)])
+    return DISC * (deep, wide, 0.0) + (x, 0.0, z)
 
 
 def trunk(look: Look, rows: F64) -> list[F64]:
@@ -157,8 +166,12 @@ def capsules(starts: F64, ends: F64, first: F64, last: F64) -> F64:
     """(N, 2) + (N, 2) ends with radii (N,) -> (N, 10, 2) outlines of tapered limbs."""
     along = np.arctan2(ends[:, 1] - starts[:, 1], ends[:, 0] - starts[:, 0])
     angles = along[:, None] + np.concatenate([FAN, FAN + pi])[None]
-    radii = np.concatenate([np.repeat(last[:, None], 5, 1), np.repeat(first[:, None], 5, 1)], axis=1)
-    centres = np.concatenate([np.repeat(ends[:, None], 5, 1), np.repeat(starts[:, None], 5, 1)], axis=1)
+    radii = np.concatenate(
+        [np.repeat(last[:, None], 5, 1), np.repeat(first[:, None], 5, 1)], axis=1
+    )
+    centres = np.concatenate(
+        [np.repeat(ends[:, None], 5, 1), np.repeat(starts[:, None], 5, 1)], axis=1
+    )
     outline: F64 = centres + np.stack([np.cos(angles), np.sin(angles)], axis=2) * radii[..., None]
     return outline
 
@@ -181,10 +194,14 @@ class Figure:
         """The pixels of one of the extra point groups."""
         return self.pixels[self.sides[index] : self.sides[index + 1]]
 
-    def add(self, distance: float, polygon: F64, colour: Colour, up: float = 0.0, solid: bool = True) -> None:
+    def add(
+        self, distance: float, polygon: F64, colour: Colour, up: float = 0.0, solid: bool = True
+    ) -> None:
         self._parts.append((distance, polygon, colour, up, solid))
 
-    def ball(self, distance: float, centre: F64, radius: tuple[float, float], colour: Colour, up: float) -> None:
+    def ball(
+        self, distance: float, centre: F64, radius: tuple[float, float], colour: Colour, up: float
+    ) -> None:
         self.add(distance, centre + RING * radius, colour, up)
 
     def sketch(self) -> Sketch:
@@ -239,23 +256,25 @@ def add_limbs(figure: Figure, look: Look, h: float) -> None:
     last = np.array([pair[3] for pair in pairs]) * h * b * figure.scale[c]
     outlines = capsules(figure.pixels[a], figure.pixels[c], first, last)
     middle = (figure.distance[a] + figure.distance[c]) / 2
-    fine = figure.scale[15] * h > 50
-    lit = capsules(
-        figure.pixels[a] - np.column_stack([first * 0.3, first * 0]),
-        figure.pixels[c] - np.column_stack([last * 0.3, last * 0]),
-        first * 0.55,
-        last * 0.55,
-    )
+    fine = figure.scale[15] * h > 45
     mean = float(middle[:4].mean())
     for i, (_, _, _, _, colour, _) in enumerate(pairs):
         tone = 0.86 if middle[i] > mean + 0.02 else 1.0
         key = float(middle[i]) + (0.12 if i < 6 else -0.04)
         figure.add(key, outlines[i], shade(colour, tone * (0.9 if fine else 1.0)))
         if fine:
-            figure.add(key - 1e-4, lit[i], shade(colour, 1.06 * tone), solid=False)
+            inner = (outlines[i] - outlines[i].mean(axis=0)) * (0.5, 0.94) + outlines[i].mean(
+                axis=0
+            )
+            inner[:, 0] -= first[i] * 0.25
+            figure.add(key - 1e-4, inner, shade(colour, 1.06 * tone), solid=False)
+    if not fine:
+        return
     for side in (12, 13):
         size = 0.024 * h * figure.scale[side]
-        figure.ball(float(figure.distance[side]) - 0.05, figure.pixels[side], (size, size), look.skin, 0)
+        figure.ball(
+            float(figure.distance[side]) - 0.05, figure.pixels[side], (size, size), look.skin, 0
+        )
 
 
 def add_trunk(figure: Figure, look: Look) -> None:
@@ -266,7 +285,9 @@ def add_trunk(figure: Figure, look: Look) -> None:
     long = look.legs in ("dress", "coat")
     skirt = look.top if long else look.bottom
     low = hull(np.concatenate([figure.group(3), figure.group(4)]))
-    figure.add(far - (0.06 if look.legs in ("skirt", "dress", "coat") else -0.05), low, shade(skirt, 0.94))
+    figure.add(
+        far - (0.06 if look.legs in ("skirt", "dress", "coat") else -0.05), low, shade(skirt, 0.94)
+    )
     figure.add(far - 0.01, belly, look.top)
     figure.add(far - 0.011, chest, look.top, up=0.2)
     wide = float(np.ptp(chest[:, 0]))
@@ -279,7 +300,9 @@ def add_trunk(figure: Figure, look: Look) -> None:
     front = figure.distance[15] > figure.distance[figure.sides[6]]
     if look.vest:
         figure.add(far - 0.013, (chest - centre) * 0.92 + centre, (222, 238, 60), solid=False)
-        figure.add(far - 0.014, (chest - centre) * (0.9, 0.14) + centre, (226, 228, 226), solid=False)
+        figure.add(
+            far - 0.014, (chest - centre) * (0.9, 0.14) + centre, (226, 228, 226), solid=False
+        )
     elif front and look.legs == "coat":
         figure.add(far - 0.013, (chest - centre) * (0.16, 0.94) + centre, look.accent, solid=False)
 
@@ -289,7 +312,9 @@ def add_head(figure: Figure, look: Look, h: float) -> None:
     base = figure.sides[6]
     scale = float(figure.scale[15])
     r = 0.062 * h * scale
-    neck = capsules(figure.pixels[14:15], figure.pixels[15:16], np.array([r * 0.55]), np.array([r * 0.5]))[0]
+    neck = capsules(
+        figure.pixels[14:15], figure.pixels[15:16], np.array([r * 0.55]), np.array([r * 0.5])
+    )[0]
     near = float(figure.distance[15])
     face, hair = float(figure.distance[base]), float(figure.distance[base + 1])
     figure.add(near + 0.03, neck, shade(look.skin, 0.8))
@@ -299,13 +324,30 @@ def add_head(figure: Figure, look: Look, h: float) -> None:
         if face < hair:
             figure.ball(near - 0.31, figure.pixels[base], (r * 0.9, r * 0.5), (34, 36, 42), 0)
         return
-    figure.ball(hair - 0.14, figure.pixels[base + 1], (r * 1.1, r * 1.22), look.skin if bald else look.hair, 0.3)
+    figure.ball(
+        hair - 0.14,
+        figure.pixels[base + 1],
+        (r * 1.1, r * 1.22),
+        look.skin if bald else look.hair,
+        0.3,
+    )
     figure.ball(face - 0.14, figure.pixels[base], (r * 0.9, r * 1.12), look.skin, 0.1)
     if look.hair_style == "long":
-        down = capsules(figure.pixels[15:16], figure.pixels[base + 4 : base + 5], np.array([r * 1.05]), np.array([r * 0.9]))
+        down = capsules(
+            figure.pixels[15:16],
+            figure.pixels[base + 4 : base + 5],
+            np.array([r * 1.05]),
+            np.array([r * 0.9]),
+        )
         figure.add(float(figure.distance[base + 4]) - 0.06, down[0], shade(look.hair, 0.9))
     if look.hair_style == "bun":
-        figure.ball(float(figure.distance[base + 1]) - 0.15, figure.pixels[base + 1] - (0, r), (r * 0.5, r * 0.5), look.hair, 0)
+        figure.ball(
+            float(figure.distance[base + 1]) - 0.15,
+            figure.pixels[base + 1] - (0, r),
+            (r * 0.5, r * 0.5),
+            look.hair,
+            0,
+        )
     if look.hat != "none":
         cap = figure.pixels[base + 5] + RING * (r * 1.12, r * 0.72)
         figure.add(min(face, hair) - 0.15, cap, look.accent, 0.4)
@@ -313,7 +355,11 @@ def add_head(figure: Figure, look: Look, h: float) -> None:
         for eye in (2, 3):
             spot = figure.pixels[base + eye] + RING * (r * 0.11, r * 0.1)
             figure.add(face - 0.145, spot, shade(look.hair, 0.5), solid=False)
-        mouth = figure.pixels[base + 2 : base + 4].mean(axis=0) + (0, r * 0.7) + RING * (r * 0.26, r * 0.06)
+        mouth = (
+            figure.pixels[base + 2 : base + 4].mean(axis=0)
+            + (0, r * 0.7)
+            + RING * (r * 0.26, r * 0.06)
+        )
         figure.add(face - 0.145, mouth, (150, 84, 78), solid=False)
 
 
@@ -323,11 +369,15 @@ def add_baggage(figure: Figure, look: Look, h: float) -> None:
     scale = float(figure.scale[pack])
     if look.carries == "backpack":
         sizes = np.array([0.075 * h * scale]), np.array([0.085 * h * scale])
-        body = capsules(figure.pixels[pack : pack + 1], figure.pixels[pack + 1 : pack + 2], *sizes)[0]
+        body = capsules(figure.pixels[pack : pack + 1], figure.pixels[pack + 1 : pack + 2], *sizes)[
+            0
+        ]
         figure.add(float(figure.distance[pack]) - 0.05, body, look.accent)
         pocket = (body - body.mean(axis=0)) * (0.7, 0.4) + figure.pixels[pack + 1]
         if figure.distance[pack] < figure.distance[14]:
-            figure.add(float(figure.distance[pack]) - 0.06, pocket, shade(look.accent, 0.8), solid=False)
+            figure.add(
+                float(figure.distance[pack]) - 0.06, pocket, shade(look.accent, 0.8), solid=False
+            )
     elif look.carries == "handbag":
         at = figure.pixels[12] + (0, 0.05 * h * scale)
         bag = at + np.array([(-1, -0.7), (1, -0.7), (1.25, 1), (-1.25, 1)]) * (0.055 * h * scale)

@@ -27,6 +27,7 @@ from stages.sources.street.truth import (
 from stages.sources.street.views import LAYOUTS, View
 
 WARM_UP_S = 45.0
+SPECK_PX_PER_M = 3.0
 LONGEST_STEP_S = 0.2
 
 
@@ -92,7 +93,7 @@ class StreetScene:
         return crossings(self.truths(), line)
 
     def _worlds(self) -> Iterator[tuple[int, World]]:
-        rain = self.weather == "rain"
+        rain = self.mood.weather == "rain"
         world = World(self.layout, self.seed, self.density, rain=rain)
         advance(world, WARM_UP_S)
         number = 0
@@ -115,9 +116,7 @@ class StreetScene:
         self._lighting.finish(image, number)
         return truth
 
-    def _paint(
-        self, painter: Painter, world: World, number: int
-    ) -> tuple[Truth, dict[int, Actor]]:
+    def _paint(self, painter: Painter, world: World, number: int) -> tuple[Truth, dict[int, Actor]]:
         """Paints all actors; returns the truth and who owns which number in the owner map."""
         actors = [actor for actor in world.actors() if self._near_picture(actor.pose)]
         prints = [footprint(actor) for actor in actors] + [c.footprint for c in self._covers]
@@ -140,8 +139,9 @@ class StreetScene:
 
     def _near_picture(self, pose: Pose) -> bool:
         seen = self.layout.camera.view(np.array([[pose.x, pose.y, 1.0]]))[0]
-        reach = self.width / 2 / self.layout.camera.focal_px
-        return bool(seen[2] > -9 and abs(seen[0]) < max(seen[2], 0) * reach + 12)
+        focal = self.layout.camera.focal_px
+        beside = abs(seen[0]) > max(seen[2], 0) * self.width / 2 / focal + 12
+        return bool(seen[2] > -9 and not beside and focal / max(seen[2], 1) > SPECK_PX_PER_M)
 
     def _sketch(self, actor: Actor) -> Sketch:
         camera, sun = self.layout.camera, self.mood.sun
@@ -154,7 +154,11 @@ class StreetScene:
             eye = actor.pose.to_local(camera.origin)
             for look, offset in riders if eye[0] > 0 else riders[::-1]:
                 if look is not None:
-                    seat = Pose(actor.pose.x + ahead[0] * offset, actor.pose.y + ahead[1] * offset, actor.pose.heading)
+                    seat = Pose(
+                        actor.pose.x + ahead[0] * offset,
+                        actor.pose.y + ahead[1] * offset,
+                        actor.pose.heading,
+                    )
                     sketch.extend(sketch_person(camera, seat, look, "ride", 0.0, sun))
         return sketch
 
@@ -185,7 +189,9 @@ class StreetScene:
             if not isinstance(actor, Vehicle) or actor.wish_mps == 0:
                 continue
             nose = actor.half
-            cone = np.array([[nose, -0.7, 0], [nose + 13, -2.6, 0], [nose + 13, 2.6, 0], [nose, 0.7, 0]])
+            cone = np.array(
+                [[nose, -0.7, 0], [nose + 13, -2.6, 0], [nose + 13, 2.6, 0], [nose, 0.7, 0]]
+            )
             view = camera.view(actor.pose.to_world(cone))
             if view[:, 2].min() > 1:
                 beams.append(camera.flatten(view))

@@ -6,6 +6,9 @@ import numpy as np
 
 from stages.sources.street.camera import F64, NEAR_M, Camera, clip_near
 
+PLAIN_PX = 30.0
+SMALL_M = 0.35
+
 Colour = tuple[float, float, float]
 Point = tuple[float, float, float]
 
@@ -65,7 +68,8 @@ class Solid:
     """Faces of convex pieces in a local frame: x ahead, y to the left, z up, metres.
 
     Faces of one piece are contiguous and in painting order; pieces of a lower layer are painted
-    first, within a layer the farther first.
+    first, within a layer the farther first. What is `small` is left out when the whole is under
+    PLAIN_PX tall.
     """
 
     points: F64
@@ -74,6 +78,7 @@ class Solid:
     normals: F64
     centres: F64
     solid: list[bool]
+    small: list[bool]
     pieces: list[tuple[int, F64, int, int]]
     lamps: tuple[Lamp, ...]
     size: tuple[float, float, float]
@@ -81,22 +86,29 @@ class Solid:
     def sketch(self, camera: Camera, pose: "Pose", sun: Sun) -> Sketch:
         """The faces turned to the camera, as it sees them."""
         eye = pose.to_local(camera.origin)
-        facing = ((eye - self.centres) * self.normals).sum(axis=1) > 0
+        facing = (((eye - self.centres) * self.normals).sum(axis=1) > 0).tolist()
         seen = camera.view(pose.to_world(self.points))
         near = bool(seen[:, 2].min() < NEAR_M)
         pixels = camera.flatten(seen)
         depth = float(np.linalg.norm(eye))
-        tints = sun.tint(self.colours, pose.turn(self.normals), depth)
+        plain = camera.focal_px * self.size[2] / depth < PLAIN_PX
+        tints = sun.tint(self.colours, pose.turn(self.normals), depth).tolist()
         sketch = Sketch()
-        order = sorted(self.pieces, key=lambda p: (p[0], -float(((p[1] - eye) ** 2).sum())))
+        gaps = (
+            ((np.array([inside for _, inside, _, _ in self.pieces]) - eye) ** 2)
+            .sum(axis=1)
+            .tolist()
+        )
+        ranks = [(piece[0], -gap) for piece, gap in zip(self.pieces, gaps, strict=True)]
+        order = [self.pieces[i] for i in sorted(range(len(ranks)), key=ranks.__getitem__)]
         for _, _, first, last in order:
             for face in range(first, last):
-                if not facing[face]:
+                if not facing[face] or (plain and self.small[face]):
                     continue
                 a, b = self.starts[face], self.starts[face + 1]
                 polygon = camera.flatten(clip_near(seen[a:b])) if near else pixels[a:b]
                 if len(polygon) >= 3:
-                    red, green, blue = tints[face].tolist()
+                    red, green, blue = tints[face]
                     sketch.add(polygon, (red, green, blue), self.solid[face])
         return sketch
 
@@ -172,7 +184,9 @@ class Builder:
         profile = [(x0, z0, half), (x0, z1, half - taper), (x1, z1, half - taper), (x1, z0, half)]
         return self.prism(layer, profile, colour, middle)
 
-    def panel(self, face: F64, u: tuple[float, float], v: tuple[float, float], colour: Colour) -> None:
+    def panel(
+        self, face: F64, u: tuple[float, float], v: tuple[float, float], colour: Colour
+    ) -> None:
         """A painted rectangle on a four-cornered face; u, v are fractions along its edges."""
         a, b, c, d = face
         corners = [
@@ -191,7 +205,9 @@ class Builder:
         after = np.arange(len(points)) + 1
         after[starts[1:] - 1] = starts[:-1]
         a, b = points, points[after]
-        cross = np.stack([a[:, i - 2] * b[:, i - 1] - a[:, i - 1] * b[:, i - 2] for i in range(3)], 1)
+        cross = np.stack(
+            [a[:, i - 2] * b[:, i - 1] - a[:, i - 1] * b[:, i - 2] for i in range(3)], 1
+        )
         normals = np.add.reduceat(cross, starts[:-1])
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
         centres = np.add.reduceat(points, starts[:-1]) / counts[:, None]
@@ -204,6 +220,10 @@ class Builder:
             normals=normals,
             centres=centres,
             solid=[solid for *_, solid in self._faces],
+            small=[
+                not solid and float(np.ptp(corners, axis=0).max()) < SMALL_M
+                for corners, _, _, solid in self._faces
+            ],
             pieces=list(self._pieces),
             lamps=tuple(self._lamps),
             size=size,

@@ -86,13 +86,20 @@ def add_lights(b: Builder, length: float, half: float, z: float, *, tall: float 
             b.lamp(Lamp(at, (sense, 0.0, 0.0), shine, 0.11 if sense > 0 else 0.08, sense > 0))
     for x, colour in ((front, (225.0, 225.0, 220.0)), (rear, (228.0, 220.0, 170.0))):
         b.piece(2, (0.0, 0.0, z))
-        plate = [(x, -0.26, z - 0.24), (x, -0.26, z - 0.12), (x, 0.26, z - 0.12), (x, 0.26, z - 0.24)]
+        plate = [
+            (x, -0.26, z - 0.24),
+            (x, -0.26, z - 0.12),
+            (x, 0.26, z - 0.12),
+            (x, 0.26, z - 0.24),
+        ]
         b.face([(px, py, pz) for px, py, pz in plate], colour, solid=False)
 
 
 def car(rng: np.random.Generator) -> Solid:
     """A saloon, hatchback, estate, off-roader or van, 3.6 to 5.2 m long."""
-    style = str(rng.choice(["saloon", "hatch", "estate", "suv", "van"], p=[0.3, 0.27, 0.13, 0.2, 0.1]))
+    style = str(
+        rng.choice(["saloon", "hatch", "estate", "suv", "van"], p=[0.3, 0.27, 0.13, 0.2, 0.1])
+    )
     paint = pick(rng, CAR_PAINT, CAR_SHARE)
     length = {"saloon": 4.6, "hatch": 3.95, "estate": 4.7, "suv": 4.6, "van": 5.1}[style]
     length *= float(rng.uniform(0.95, 1.05))
@@ -191,7 +198,12 @@ def bus(rng: np.random.Generator) -> Solid:
         add_bus_side(b, side * (half + 0.005), length, height, decks, second, door=side < 0)
     add_bus_ends(b, length, half, height, lean)
     if decks == 1:
-        b.box(2, (-length * 0.3, -0.7, height), (-length * 0.05, 0.7, height + 0.24), shade(second, 0.85))
+        b.box(
+            2,
+            (-length * 0.3, -0.7, height),
+            (-length * 0.05, 0.7, height + 0.24),
+            shade(second, 0.85),
+        )
     add_wheels(b, [tail + 2.4, nose - 2.2], half - 0.01, 0.47, 3)
     add_lights(b, length, half, 0.6, tall=0.2)
     return b.build((length, 2 * half, height))
@@ -228,7 +240,9 @@ def add_bus_ends(b: Builder, length: float, half: float, height: float, lean: fl
     nose, tail = length / 2 + 0.01, -length / 2 - 0.01
     slope = lean / max(height - 1.45, 0.1)
 
-    def pane(x: float, wide: float, z0: float, z1: float, colour: Colour, tilt: float = 0.0) -> None:
+    def pane(
+        x: float, wide: float, z0: float, z1: float, colour: Colour, tilt: float = 0.0
+    ) -> None:
         top, low = x - tilt * max(z1 - 1.3, 0), x - tilt * max(z0 - 1.3, 0)
         corners = [(low, -wide, z0), (top, -wide, z1), (top, wide, z1), (low, wide, z0)]
         b.face([(px, py, pz) for px, py, pz in corners], colour, solid=False)
@@ -318,14 +332,25 @@ def add_load(
         while at < x1 - 1.0:
             deep = float(rng.uniform(0.9, 1.9))
             high = 1.15 + float(rng.uniform(0.5, 1.3))
-            b.box(4, (at, -half + 0.15, 1.15), (min(at + deep, x1), half - 0.15, high), shade(cargo, 0.9))
+            b.box(
+                4,
+                (at, -half + 0.15, 1.15),
+                (min(at + deep, x1), half - 0.15, high),
+                shade(cargo, 0.9),
+            )
             at += deep + 0.15
         return 2.2
     high = 1.95 if kind == "tipper" else float(rng.uniform(3.0, 3.7))
     faces = b.box(2, (x0, -half, 0.95), (x1, half, high), colour)
     add_box_trim(b, rng, faces, colour, ribs=kind == "tipper")
     if kind == "tipper":
-        b.box(4, (x0 + 0.3, -half + 0.2, high), (x1 - 0.3, half - 0.2, high + 0.35), (128, 104, 78), 0.5)
+        b.box(
+            4,
+            (x0 + 0.3, -half + 0.2, high),
+            (x1 - 0.3, half - 0.2, high + 0.35),
+            (128, 104, 78),
+            0.5,
+        )
     return high
 
 

@@ -1,0 +1,1 @@
+"""What Eyrie measures of itself. `python -m benchmarks` prints a table; each module runs alone."""
