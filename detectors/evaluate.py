@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.yolo_nas.postprocess import Suppression
-from pipeline.core.arrays import F32, F64, I64, Bool
+from pipeline.core.arrays import F32, F64, I8, I64, Bool
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
@@ -28,11 +28,13 @@ EVALUATION_RULE = Suppression(conf=0.01, iou=0.65, top_k=1000)
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is in a picture: boxes (M, 4) xyxy, class_id (M,), and the classes it labels at all."""
+    """What is in a picture: boxes (M, 4) xyxy, class_id (M,), and the classes it labels at all.
+    Where `ignore` (M,) is set, a box need not be found, and finding it is no mistake."""
 
     xyxy: F32
     class_id: I64
     labelled: tuple[int, ...]
+    ignore: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,27 @@ def _average_precision(found: Sequence[Found], truths: Sequence[Truth], class_id
     for prediction, truth in zip(found, truths, strict=True):
         if class_id not in truth.labelled:
             continue
-        wanted = truth.xyxy[truth.class_id == class_id]
+        same = truth.class_id == class_id
+        ignore = np.zeros(len(same), np.bool_) if truth.ignore is None else truth.ignore
+        wanted, ignored = truth.xyxy[same & ~ignore], truth.xyxy[same & ignore]
         mine = np.flatnonzero(prediction.class_id == class_id)
         mine = mine[np.argsort(-prediction.score[mine], kind="stable")][:MAX_PER_PICTURE]
         boxes += len(wanted)
         scores.append(prediction.score[mine])
-        hits.append(_matches(prediction.xyxy[mine], wanted))
+        hits.append(_verdicts(prediction.xyxy[mine], wanted, ignored))
     if boxes == 0:
         return np.full(len(IOU_THRESHOLDS), np.nan)
     order = np.argsort(-np.concatenate(scores), kind="stable")
     return _area_under(np.concatenate(hits, axis=1)[:, order], boxes)
+
+
+def _verdicts(xyxy: F32, wanted: F32, ignored: F32) -> I8:
+    """(10, N) verdicts on boxes in descending order of score: 1 hit, 0 mistake, -1 no matter."""
+    verdicts = _matches(xyxy, wanted).astype(np.int8)
+    if len(xyxy) and len(ignored):
+        near = iou_matrix(xyxy, ignored).max(axis=1) >= IOU_THRESHOLDS[:, None]
+        verdicts[(verdicts == 0) & near] = -1
+    return verdicts
 
 
 def _matches(xyxy: F32, wanted: F32) -> Bool:
@@ -119,15 +132,15 @@ def iou_matrix(a: F32, b: F32) -> F64:
     return ious
 
 
-def _area_under(hits: Bool, boxes: int) -> F64:
-    """Mean precision at the 101 recall points; hits (10, N) in descending order of score."""
-    if hits.shape[1] == 0:
-        return np.zeros(len(hits))
-    true = hits.cumsum(axis=1)
+def _area_under(verdicts: I8, boxes: int) -> F64:
+    """Mean precision at the 101 recall points; verdicts (10, N) in descending order of score."""
+    result = np.zeros(len(verdicts))
+    if verdicts.shape[1] == 0:
+        return result
+    true = (verdicts > 0).cumsum(axis=1)
     recall = true / boxes
-    precision = true / np.arange(1, hits.shape[1] + 1)
+    precision = true / np.maximum((verdicts >= 0).cumsum(axis=1), 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    result = np.zeros(len(hits))
     for n, (r, p) in enumerate(zip(recall, envelope, strict=True)):
         at = np.searchsorted(r, RECALL_POINTS, side="left")
         result[n] = np.where(at < len(p), p[np.minimum(at, len(p) - 1)], 0.0).mean()

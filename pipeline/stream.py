@@ -1,12 +1,13 @@
 """One stream: its decoding thread, its frame channel, its account, and its reconnects."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.channel import Channel
 from pipeline.config import StreamConfig
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import DecodeError, SourceError
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
 from pipeline.supervise import Backoff
@@ -126,19 +127,26 @@ class Stream:
     def _connect_once(self) -> SourceError | None:
         """One connection, until it ends. None: there is nothing more to come."""
         self._is_up = False
-        source = self._make_source(self._epoch, self.account.next_seq)
-        with self._guard:
-            self._source = source
         try:
-            if not self._stopping.is_set():
-                self._decode(source)
+            with contextlib.closing(
+                self._make_source(self._epoch, self.account.next_seq)
+            ) as source:
+                self._hold(source)
+                if not self._stopping.is_set():
+                    self._decode(source)
         except SourceError as failure:
             return failure
+        except Exception as failure:
+            log.exception("stream %r: unexpected", self.id)
+            return DecodeError(self.id, f"unexpected {type(failure).__name__}: {failure}")
         finally:
-            source.close()
-            with self._guard:
-                self._source = None
+            self._hold(None)
         return None
+
+    def _hold(self, source: Source | None) -> None:
+        """The source that `stop` is to close."""
+        with self._guard:
+            self._source = source
 
     def _decode(self, source: Source) -> None:
         first_seq = self.account.next_seq
@@ -164,7 +172,9 @@ class Stream:
 
     def _come_up(self, source: Source, seq: int) -> None:
         log.info("stream %r is up", self.id)
-        self._tell(StreamUp(self.id, self._epoch, seq, self._backoff.failures, source.frame_count))
+        limits = (source.frame_count, self._config.max_frames)
+        expected = min((limit for limit in limits if limit is not None), default=None)
+        self._tell(StreamUp(self.id, self._epoch, seq, self._backoff.failures, expected))
         self._backoff.succeed()
         self._is_up = self._was_up = True
 

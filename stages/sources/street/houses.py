@@ -105,9 +105,7 @@ def paint_facade(
     facade.fill(first, (0, 2.5), shade(wall, 0.45))
 
 
-def paint_window(
-    facade: Facade, rng: np.random.Generator, u: Spot, z: Spot, wall: Colour
-) -> None:
+def paint_window(facade: Facade, rng: np.random.Generator, u: Spot, z: Spot, wall: Colour) -> None:
     frame, middle = shade(wall, 1.16), (u[0] + u[1]) / 2
     facade.fill((u[0] - 0.1, u[1] + 0.1), (z[0] - 0.12, z[1] + 0.1), frame)
     facade.fill(u, z, shade(PANE, float(rng.uniform(0.8, 1.45))))

@@ -6,7 +6,8 @@ from itertools import pairwise
 from math import atan2, hypot
 
 from stages.sources.street.camera import Camera
-from stages.sources.street.solid import Colour, Pose
+from stages.sources.street.palette import Colour
+from stages.sources.street.solid import Pose
 
 PERSON, CAR, MOTORCYCLE, BUS, TRUCK = range(5)
 

@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 
-from stages.sources.street.camera import F64, U8, Camera
+from stages.sources.street.camera import F64, U8
 from stages.sources.street.layout import Layout
 from stages.sources.street.mood import Mood
 from stages.sources.street.painter import SHIFT, fixed
-from stages.sources.street.solid import Colour
+from stages.sources.street.palette import Colour
 
 WINDOW: Colour = (255, 206, 128)
 COARSE = 4
@@ -108,7 +108,8 @@ class Lighting:
             windows = cv2.resize(glow, self._small, interpolation=cv2.INTER_AREA) / 255
             spill = cv2.GaussianBlur(windows, (0, 0), 5)
             level = level + spill[..., None] * 0.3 * np.array((1.0, 0.78, 0.46))
-        return np.clip(level * UNIT, 0, 1.35 * UNIT).astype(np.uint8)
+        scaled: U8 = np.clip(level * UNIT, 0, 1.35 * UNIT).astype(np.uint8)
+        return scaled
 
     def _pools(self, layout: Layout, x: F64, y: F64) -> F64:
         """Warm light on the ground under every street lamp."""
@@ -120,19 +121,22 @@ class Lighting:
             gap = (where - (post.x + post.dx, post.y + post.dy)) / (0.95 * post.height_m)
             light += 1.25 / (1 + (gap**2).sum(axis=1) * 1.6) ** 2
         light = np.where(below, np.minimum(light, 1.5), 0.12)
-        soft: F64 = cv2.GaussianBlur(light.reshape(x.shape), (0, 0), 2)
-        return soft
+        return np.asarray(cv2.GaussianBlur(light.reshape(x.shape), (0, 0), 2), dtype=np.float64)
 
 
 def resize(image: U8, size: tuple[int, int]) -> U8:
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    resized: U8 = np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8
+    )
+    return resized
 
 
 def noise_tile(rng: np.random.Generator, shape: tuple[int, int, int], sigma: float) -> U8:
     """Sensor noise around UNIT: mostly in brightness, a little in colour."""
     grey = rng.normal(0, sigma, (*shape[:2], 1)).astype(np.float32)
     tint = rng.normal(0, sigma * 0.45, shape).astype(np.float32)
-    return np.clip(np.rint(UNIT + grey + tint), 0, 255).astype(np.uint8)
+    tile: U8 = np.clip(np.rint(UNIT + grey + tint), 0, 255).astype(np.uint8)
+    return tile
 
 
 def streaks(rng: np.random.Generator, size: tuple[int, int], weather: str) -> U8 | None:

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from stages.sources.street.camera import F64
-from stages.sources.street.solid import Colour, Sun
+from stages.sources.street.palette import Colour
+from stages.sources.street.solid import Sun
 
 Light = Literal["day", "dusk", "night"]
 Weather = Literal["clear", "overcast", "rain", "fog", "snow"]

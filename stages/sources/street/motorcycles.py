@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from stages.sources.street.solid import Builder, Colour, Lamp, Solid
+from stages.sources.street.palette import Colour, pick, shade
+from stages.sources.street.solid import Builder, Lamp, Solid
 from stages.sources.street.vehicles import (
     CAR_PAINT,
     DARK,
@@ -11,8 +12,6 @@ from stages.sources.street.vehicles import (
     TAIL_LIGHT,
     TYRE,
     disc,
-    pick,
-    shade,
 )
 
 

@@ -1,34 +1,15 @@
-"""People: what they wear, how they move, and the sketch that a camera takes of them."""
+"""People: how they move, and the sketch that a camera takes of them."""
 
-from dataclasses import dataclass
-from math import cos, pi, sin
-from typing import Literal
+from math import pi
 
 import cv2
 import numpy as np
 
 from stages.sources.street.camera import F64, NEAR_M, Camera
-from stages.sources.street.solid import Colour, Pose, Sketch, Sun
-from stages.sources.street.vehicles import pick, shade
-
-Action = Literal["walk", "stand", "phone", "ride"]
-
-SKIN: list[Colour] = [
-    (240, 205, 180), (224, 182, 152), (204, 158, 124), (172, 122, 88), (132, 88, 62), (92, 60, 44),
-]  # fmt: skip
-HAIR: list[Colour] = [
-    (28, 22, 20), (52, 36, 26), (92, 62, 38), (150, 110, 60), (196, 164, 108), (120, 116, 112), (132, 58, 34),
-]  # fmt: skip
-TOPS: list[Colour] = [
-    (236, 234, 230), (30, 32, 36), (64, 68, 76), (44, 62, 104), (60, 108, 168), (172, 44, 46), (204, 96, 48),
-    (226, 182, 60), (62, 112, 78), (120, 132, 84), (128, 72, 116), (222, 150, 166), (152, 116, 84), (120, 176, 186),
-    (196, 188, 172), (90, 44, 48),
-]  # fmt: skip
-BOTTOMS: list[Colour] = [
-    (40, 52, 86), (58, 76, 112), (28, 28, 32), (70, 72, 78), (150, 132, 104), (96, 82, 66), (112, 136, 168),
-    (58, 66, 52), (206, 200, 188),
-]  # fmt: skip
-SHOES: list[Colour] = [(28, 26, 26), (230, 228, 224), (92, 62, 42), (60, 60, 66), (180, 48, 44)]
+from stages.sources.street.gait import Action, joints
+from stages.sources.street.looks import Look
+from stages.sources.street.palette import Colour, shade
+from stages.sources.street.solid import Pose, Sketch, Sun
 
 
 def circle(corners: int) -> F64:
@@ -40,100 +21,6 @@ def circle(corners: int) -> F64:
 RING = circle(14)
 DISC = np.column_stack([circle(10), np.zeros(10)])
 FAN = np.linspace(-pi / 2, pi / 2, 5)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One person's body and clothes; `stature` in metres, `build` multiplies widths."""
-
-    stature: float
-    build: float
-    skin: Colour
-    hair: Colour
-    top: Colour
-    bottom: Colour
-    shoes: Colour
-    hair_style: Literal["short", "long", "bun", "bald"]
-    sleeves: Literal["short", "long"]
-    legs: Literal["trousers", "shorts", "skirt", "dress", "coat"]
-    hat: Literal["none", "cap", "beanie", "helmet"]
-    carries: Literal["nothing", "backpack", "handbag", "umbrella"]
-    accent: Colour
-    vest: bool
-
-
-def dress(rng: np.random.Generator, *, rain: bool = False, rider: bool = False) -> Look:
-    """A person drawn at random; in the rain half of them carry umbrellas."""
-    child = not rider and rng.random() < 0.09
-    stature = float(np.clip(rng.normal(1.71, 0.08), 1.5, 1.95)) * (
-        float(rng.uniform(0.6, 0.8)) if child else 1.0
-    )
-    legs = str(
-        rng.choice(["trousers", "shorts", "skirt", "dress", "coat"], p=[0.6, 0.13, 0.08, 0.09, 0.1])
-    )
-    carries = str(rng.choice(["nothing", "backpack", "handbag"], p=[0.55, 0.22, 0.23]))
-    if rain and rng.random() < 0.5:
-        carries = "umbrella"
-    hat = str(rng.choice(["none", "cap", "beanie"], p=[0.78, 0.13, 0.09]))
-    top, bottom = pick(rng, TOPS), pick(rng, BOTTOMS)
-    return Look(
-        stature=max(stature, 1.62) if rider else stature,
-        build=float(np.clip(rng.normal(1.04, 0.1), 0.85, 1.35)),
-        skin=pick(rng, SKIN),
-        hair=pick(rng, HAIR),
-        top=top,
-        bottom=bottom,
-        shoes=pick(rng, SHOES),
-        hair_style=str(rng.choice(["short", "long", "bun", "bald"], p=[0.5, 0.32, 0.1, 0.08])),  # type: ignore[arg-type]
-        sleeves="short" if rng.random() < 0.4 and not rain else "long",
-        legs="trousers" if rider else legs,  # type: ignore[arg-type]
-        hat="helmet" if rider else hat,  # type: ignore[arg-type]
-        carries=("backpack" if carries == "backpack" else "nothing") if rider else carries,  # type: ignore[arg-type]
-        accent=pick(rng, TOPS),
-        vest=bool(rng.random() < 0.03),
-    )
-
-
-def joints(look: Look, action: Action, phase: float) -> F64:
-    """(16, 3) local points in metres: hips, knees, ankles, toes, shoulders, elbows, hands, each
-    left then right; then neck and head. `phase` in radians runs through two steps per turn."""
-    if action == "ride":
-        return riding()
-    h, swing = look.stature, 0.0 if action in ("stand", "phone") else 1.0
-    rows = np.zeros((16, 3))
-    for side, (sign, turn) in enumerate(((1, phase), (-1, phase + pi))):
-        thigh = swing * 0.46 * sin(turn) + (0.03 if swing else 0.0)
-        bend = swing * (0.12 + 0.75 * max(0.0, cos(turn)) ** 1.5)
-        hip = np.array([0.0, sign * 0.055 * h * look.build, 0.53 * h])
-        knee = hip + 0.245 * h * np.array([sin(thigh), 0, -cos(thigh)])
-        ankle = knee + 0.245 * h * np.array([sin(thigh - bend), 0, -cos(thigh - bend)])
-        rows[side], rows[2 + side], rows[4 + side] = hip, knee, ankle
-        lift = max(0.0, bend - thigh)
-        rows[6 + side] = ankle + 0.12 * h * np.array(
-            [cos(lift), 0.04 * sign, -0.16 - 0.5 * sin(lift)]
-        )
-        arm = -swing * 0.5 * sin(turn)
-        shoulder = np.array([0.0, sign * 0.105 * h * look.build, 0.815 * h])
-        elbow = shoulder + 0.17 * h * np.array([sin(arm), sign * 0.12, -cos(arm)])
-        fore = arm + 0.35 * swing + 0.1
-        hand = elbow + 0.16 * h * np.array([sin(fore), -0.02 * sign, -cos(fore)])
-        rows[8 + side], rows[10 + side], rows[12 + side] = shoulder, elbow, hand
-    if action == "phone" or look.carries == "umbrella":
-        rows[11] = rows[9] + h * np.array([0.05, -0.02, -0.15])
-        rows[13] = rows[11] + h * np.array([0.12, 0.06, 0.07])
-    rows[14], rows[15] = (0.0, 0, 0.84 * h), (0.012 * h, 0, 0.925 * h)
-    rows[:, 2] -= min(rows[4, 2], rows[5, 2]) - 0.04 * h
-    return rows
-
-
-def riding() -> F64:
-    """The joints of someone who sits on a motorcycle."""
-    half = [
-        (-0.32, 0.12, 0.84), (0.12, 0.22, 0.76), (-0.06, 0.2, 0.36), (0.12, 0.22, 0.3),
-        (-0.12, 0.2, 1.32), (0.1, 0.32, 1.1), (0.4, 0.32, 1.06),
-    ]  # fmt: skip
-    rows = [(x, sign * y, z) for x, y, z in half for sign in (1, -1)]
-    return np.array([*rows, (-0.1, 0, 1.38), (-0.05, 0, 1.54)])
 
 
 def disc_at(x: float, z: float, deep: float, wide: float) -> F64:
@@ -224,8 +111,16 @@ def sketch_person(
     h = look.stature if action != "ride" else 1.72
     back = np.array([[-0.11 * h, 0, 0.79 * h], [-0.1 * h, 0, 0.6 * h]]) - (0, 0, 0.0)
     top = np.array([[0.06 * h, -0.04 * h, 1.18 * h]])
-    face = rows[15] + np.array([[0.03 * h, 0, -0.008 * h], [-0.014 * h, 0, 0.014 * h], [0.055 * h, 0.02 * h, 0.012 * h],
-                                [0.055 * h, -0.02 * h, 0.012 * h], [-0.05 * h, 0, -0.07 * h], [0.0, 0, 0.06 * h]])  # fmt: skip
+    face = rows[15] + np.array(
+        [
+            [0.03 * h, 0, -0.008 * h],
+            [-0.014 * h, 0, 0.014 * h],
+            [0.055 * h, 0.02 * h, 0.012 * h],
+            [0.055 * h, -0.02 * h, 0.012 * h],
+            [-0.05 * h, 0, -0.07 * h],
+            [0.0, 0, 0.06 * h],
+        ]
+    )
     if action == "ride":
         back = back - (0.18, 0, -0.16)
     canopy = disc_at(0.06 * h, 1.1 * h, 0.48, 0.48)
@@ -246,9 +141,12 @@ def add_limbs(figure: Figure, look: Look, h: float) -> None:
     shin = look.skin if bare else shade(look.bottom, 0.96)
     fore = look.skin if look.sleeves == "short" else shade(look.top, 0.95)
     plan = [
-        (0, 2, 0.058, 0.042, look.bottom), (2, 4, 0.04, 0.029, shin), (4, 6, 0.029, 0.024, look.shoes),
-        (8, 10, 0.036, 0.03, shade(look.top, 0.93)), (10, 12, 0.029, 0.021, fore),
-    ]  # fmt: skip
+        (0, 2, 0.058, 0.042, look.bottom),
+        (2, 4, 0.04, 0.029, shin),
+        (4, 6, 0.029, 0.024, look.shoes),
+        (8, 10, 0.036, 0.03, shade(look.top, 0.93)),
+        (10, 12, 0.029, 0.021, fore),
+    ]
     pairs = [(a + s, c + s, ra, rb, colour, s) for a, c, ra, rb, colour in plan for s in (0, 1)]
     a = np.array([pair[0] for pair in pairs])
     c = np.array([pair[1] for pair in pairs])

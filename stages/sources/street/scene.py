@@ -6,14 +6,15 @@ from math import ceil
 import cv2
 import numpy as np
 
-from stages.sources.street.backdrop import Backdrop
+from stages.sources.street.backdrop import paint_backdrop
 from stages.sources.street.camera import F64, U8
 from stages.sources.street.layout import MOTORCYCLE
 from stages.sources.street.light import Lighting
 from stages.sources.street.mood import Light, Weather, mood
 from stages.sources.street.painter import Painter, far_to_near
+from stages.sources.street.palette import Colour
 from stages.sources.street.people import hull, sketch_person
-from stages.sources.street.solid import Colour, Pose, Sketch
+from stages.sources.street.solid import Pose, Sketch
 from stages.sources.street.traffic import Actor, Vehicle, Walker, World
 from stages.sources.street.truth import (
     MIN_LONG_PX,
@@ -62,7 +63,7 @@ class StreetScene:
         rng = np.random.default_rng([seed, 0])
         self.layout = LAYOUTS[view](rng, width, height)
         self.mood = mood(rng, light, weather, indoor=self.layout.indoor)
-        backdrop = Backdrop(self.layout, self.mood, rng)
+        backdrop = paint_backdrop(self.layout, self.mood, rng)
         self._background, self._covers = backdrop.image, backdrop.covers
         self._lighting = Lighting(self.layout, self.mood, backdrop.glow, rng)
 
@@ -111,7 +112,7 @@ class StreetScene:
         painter = Painter(image)
         truth, seen = self._paint(painter, world, number)
         beams, lamps = self._lamps(painter, seen) if self.mood.lamps_on else ([], [])
-        free = np.asarray(cv2.compare(painter.owner, 0, cv2.CMP_EQ), dtype=np.uint8)
+        free = np.asarray(cv2.inRange(painter.owner, (0,), (0,)), dtype=np.uint8)
         self._lighting.expose(image, free, beams, lamps)
         self._lighting.finish(image, number)
         return truth

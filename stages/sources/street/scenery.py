@@ -104,7 +104,11 @@ def paint_tree(sheet: Sheet, rng: np.random.Generator, tree: Tree) -> None:
     half = 0.018 * tree.height_m * scale
     trunk = [(x - half, low), (x - half * 0.6, high), (x + half * 0.6, high), (x + half, low)]
     sheet.shape(np.array(trunk), mix(BARK, fog, veil))
-    leaves, spread, centre = pick(rng, LEAVES), 0.3 * tree.height_m * scale, high * 0.72 + low * 0.28
+    leaves, spread, centre = (
+        pick(rng, LEAVES),
+        0.3 * tree.height_m * scale,
+        high * 0.72 + low * 0.28,
+    )
     for layer in range(LEAF_BLOBS):
         turn, out = rng.uniform(0, 2 * np.pi), spread * np.sqrt(rng.random())
         cx, cy = x + out * np.cos(turn), centre + out * np.sin(turn) * 0.92

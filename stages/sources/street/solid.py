@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stages.sources.street.camera import F64, NEAR_M, Camera, clip_near
+from stages.sources.street.palette import Colour
 
 PLAIN_PX = 30.0
 SMALL_M = 0.35
 
-Colour = tuple[float, float, float]
 Point = tuple[float, float, float]
 
 
@@ -128,7 +128,8 @@ class Pose:
         return turned
 
     def to_world(self, points: F64) -> F64:
-        return self.turn(points) + (self.x, self.y, 0.0)
+        moved: F64 = self.turn(points) + np.array([self.x, self.y, 0.0])
+        return moved
 
     def to_local(self, point: F64) -> F64:
         c, s = np.cos(self.heading), np.sin(self.heading)

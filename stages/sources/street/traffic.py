@@ -6,11 +6,14 @@ from math import inf, pi, sqrt
 
 import numpy as np
 
+from stages.sources.street.buses import bus
+from stages.sources.street.gait import Action
 from stages.sources.street.layout import BUS, CAR, MOTORCYCLE, PERSON, TRUCK, Lane, Layout, Walk
+from stages.sources.street.looks import Look, dress
 from stages.sources.street.motorcycles import motorcycle
-from stages.sources.street.people import Action, Look, dress
 from stages.sources.street.solid import Pose, Solid
-from stages.sources.street.vehicles import bus, car, truck
+from stages.sources.street.trucks import truck
+from stages.sources.street.vehicles import car
 
 MAKERS = {CAR: car, MOTORCYCLE: motorcycle, BUS: bus, TRUCK: truck}
 BRAKE_MPS2 = 2.6
@@ -136,7 +139,7 @@ class World:
             if red and lane.stop is not None:
                 gap = lane.stop.at_m - nose
                 reach = vehicle.speed_mps**2 / (2 * BRAKE_MPS2 * 1.3)
-                if -0.5 < gap and gap >= reach - 0.6 and gap < room:
+                if gap > -0.5 and reach - 0.6 <= gap < room:
                     room, pace = gap, 0.0
             safe = sqrt(pace**2 + 2 * BRAKE_MPS2 * max(room, 0.0))
             wish = min(vehicle.wish_mps, safe)

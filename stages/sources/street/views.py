@@ -7,8 +7,6 @@ import numpy as np
 
 from stages.sources.street.camera import Camera
 from stages.sources.street.layout import (
-    CAR,
-    MOTORCYCLE,
     Area,
     House,
     Lane,
@@ -18,106 +16,31 @@ from stages.sources.street.layout import (
     Signal,
     Stop,
     Tree,
-    Walk,
 )
-from stages.sources.street.solid import Colour, Pose
+from stages.sources.street.roadway import (
+    AMBER,
+    ASPHALT,
+    FLOOR,
+    GRASS,
+    KERB,
+    PAINT,
+    PAVING,
+    both_ways,
+    crossing_walks,
+    dashes,
+    parked_row,
+    rectangle,
+    terrace,
+    zebra,
+)
+from stages.sources.street.solid import Pose
 
 View = Literal["pavement", "street", "junction", "highway", "overhead", "corridor"]
 VIEWS: tuple[View, ...] = get_args(View)
 
-ASPHALT: Colour = (92, 94, 98)
-PAVING: Colour = (172, 166, 156)
-KERB: Colour = (196, 194, 188)
-GRASS: Colour = (104, 138, 78)
-PAINT: Colour = (226, 226, 220)
-AMBER: Colour = (226, 180, 60)
-FLOOR: Colour = (186, 180, 170)
 CITY = (0.58, 0.17, 0.13, 0.12)
 FAST = (0.58, 0.1, 0.11, 0.21)
 GO, WALK_GO, CYCLE_S = (0.0, 13.0), (15.5, 21.0), 26.0
-
-
-def rectangle(x0: float, y0: float, x1: float, y1: float) -> tuple[tuple[float, float], ...]:
-    return ((x0, y0), (x0, y1), (x1, y1), (x1, y0))
-
-
-def dashes(along_x: bool, at: float, low: float, high: float, wide: float = 0.14) -> list[Area]:
-    """A broken lane line from `low` to `high`."""
-    marks = []
-    for start in np.arange(low, high, 6.0).tolist():
-        end, a, b = start + 2.6, at - wide / 2, at + wide / 2
-        corners = rectangle(start, a, end, b) if along_x else rectangle(a, start, b, end)
-        marks.append(Area(corners, PAINT, 6))
-    return marks
-
-
-def zebra(x0: float, y0: float, x1: float, y1: float, *, bars_along_x: bool) -> list[Area]:
-    """A crossing: bars along the way the cars drive."""
-    marks = []
-    low, high = (y0, y1) if bars_along_x else (x0, x1)
-    for start in np.arange(low + 0.25, high - 0.4, 1.0).tolist():
-        bar = (x0, start, x1, start + 0.5) if bars_along_x else (start, y0, start + 0.5, y1)
-        marks.append(Area(rectangle(*bar), PAINT, 8))
-    return marks
-
-
-def both_ways(path: Path, headway_s: float, width_m: float, stop: Stop | None = None) -> list[Walk]:
-    back = Path(path.corners[::-1])
-    turned = None if stop is None else Stop(path.length - stop.at_m, stop.signal)
-    return [Walk(path, headway_s, width_m, stop), Walk(back, headway_s, width_m, turned)]
-
-
-def crossing_walks(
-    ends: tuple[tuple[float, float], tuple[float, float]],
-    kerb_m: float,
-    signal: Signal,
-    headway_s: float,
-    tails: tuple[tuple[float, float], tuple[float, float]],
-) -> list[Walk]:
-    """People who come along a pavement, wait at the kerb, cross, and go on; both ways."""
-    path = Path((tails[0], ends[0], ends[1], tails[1]))
-    lead = float(np.hypot(tails[0][0] - ends[0][0], tails[0][1] - ends[0][1]))
-    trail = float(np.hypot(tails[1][0] - ends[1][0], tails[1][1] - ends[1][1]))
-    there = Walk(path, headway_s, 1.8, Stop(lead + kerb_m, signal))
-    back = Walk(Path(path.corners[::-1]), headway_s, 1.8, Stop(trail + kerb_m, signal))
-    return [there, back]
-
-
-def terrace(
-    rng: np.random.Generator, low: float, high: float, front: float, deep: float, *, along_x: bool
-) -> list[House]:
-    """A row of houses with their fronts on one line, some gaps between."""
-    row, at = [], low
-    while at < high:
-        wide, tall = float(rng.uniform(7, 15)), float(rng.uniform(7, 17))
-        a, b = sorted((front, front + deep))
-        row.append(
-            House(at, a, at + wide, b, tall) if along_x else House(a, at, b, at + wide, tall)
-        )
-        at += wide + (float(rng.uniform(1.5, 5)) if rng.random() < 0.2 else 0.0)
-    return row
-
-
-def parked_row(
-    rng: np.random.Generator,
-    low: float,
-    high: float,
-    at: float,
-    heading: float,
-    chance: float,
-    *,
-    along_x: bool,
-) -> list[tuple[int, Pose]]:
-    """Vehicles along a kerb: mostly cars, sometimes a motorcycle or a small lorry."""
-    row = []
-    for place in np.arange(low, high, 6.8).tolist():
-        if rng.random() > chance:
-            continue
-        kind = int(rng.choice([CAR, MOTORCYCLE], p=[0.84, 0.16]))
-        where = place + float(rng.normal(0, 0.3))
-        x, y = (where, at) if along_x else (at, where)
-        row.append((kind, Pose(x, y, heading + float(rng.normal(0, 0.02)))))
-    return row
 
 
 def pavement(rng: np.random.Generator, width: int, height: int) -> Layout:
@@ -146,10 +69,12 @@ def pavement(rng: np.random.Generator, width: int, height: int) -> Layout:
         ((zx + 1.5, 5.5), (zx + 1.5, 16.5)), 2.2, walk, 9, ((-12, 4.5), (90, 17))
     )
     out.areas = [
-        Area(rectangle(-60, -5, 200, 7.9), PAVING, 14), Area(rectangle(-60, 7.7, 200, 7.95), KERB, 8),
-        Area(rectangle(-60, 7.95, 200, 15.1), ASPHALT, 16), Area(rectangle(-60, 15.1, 200, 15.4), KERB, 8),
+        Area(rectangle(-60, -5, 200, 7.9), PAVING, 14),
+        Area(rectangle(-60, 7.7, 200, 7.95), KERB, 8),
+        Area(rectangle(-60, 7.95, 200, 15.1), ASPHALT, 16),
+        Area(rectangle(-60, 15.1, 200, 15.4), KERB, 8),
         Area(rectangle(-60, 15.4, 200, 22), PAVING, 12),
-    ]  # fmt: skip
+    ]
     out.areas += [a for a in dashes(True, 11.55, -40, 150) if abs(a.corners[0][0] - zx - 1.5) > 5]
     out.areas += zebra(zx, 7.95, zx + 3.2, 15.1, bars_along_x=True)
     out.houses = terrace(rng, -30, 140, 18.6, 9, along_x=True)
@@ -193,9 +118,10 @@ def street(rng: np.random.Generator, width: int, height: int) -> Layout:
         ((-7, zy + 1.6), (7.5, zy + 1.6)), 0.9, walk, 8, ((-7.6, 110), (8.2, -10))
     )
     out.areas = [
-        Area(rectangle(-9.2, -20, 9.6, 300), PAVING, 13), Area(rectangle(-6.3, -20, 6.6, 300), KERB, 8),
+        Area(rectangle(-9.2, -20, 9.6, 300), PAVING, 13),
+        Area(rectangle(-6.3, -20, 6.6, 300), KERB, 8),
         Area(rectangle(-6.05, -20, 6.35, 300), ASPHALT, 16),
-    ]  # fmt: skip
+    ]
     out.areas += [a for a in dashes(False, 0.15, 0, 160) if abs(a.corners[0][1] - zy - 1) > 5]
     out.areas += zebra(-6.0, zy, 6.3, zy + 3.2, bars_along_x=False)
     out.houses = terrace(rng, 2, 200, 9.6, 10, along_x=False) + terrace(
@@ -232,9 +158,11 @@ def junction(rng: np.random.Generator, width: int, height: int) -> Layout:
     walk_over_y, walk_over_x = Signal(cycle, 19, 24), Signal(cycle, 1, 6)
     out = Layout(camera, line=((-4.4, -7.0), (4.6, -7.0)))
     out.lanes = [
-        Lane(Path(((2.0, -60), (2.0, 150))), 8, 5, CITY, Stop(50.4, ns)), Lane(Path(((-2.0, 150), (-2.0, -60))), 8, 5, CITY, Stop(140.4, ns)),
-        Lane(Path(((-70, -2.0), (150, -2.0))), 8, 5, CITY, Stop(60.4, ew)), Lane(Path(((150, 2.0), (-70, 2.0))), 8, 5, CITY, Stop(140.4, ew)),
-    ]  # fmt: skip
+        Lane(Path(((2.0, -60), (2.0, 150))), 8, 5, CITY, Stop(50.4, ns)),
+        Lane(Path(((-2.0, 150), (-2.0, -60))), 8, 5, CITY, Stop(140.4, ns)),
+        Lane(Path(((-70, -2.0), (150, -2.0))), 8, 5, CITY, Stop(60.4, ew)),
+        Lane(Path(((150, 2.0), (-70, 2.0))), 8, 5, CITY, Stop(140.4, ew)),
+    ]
     for y, tail in ((-6.9, -45), (6.9, 90)):
         out.walks += crossing_walks(
             ((-6.5, y), (6.5, y)), 1.8, walk_over_y, 8, ((-6.8, tail), (6.8, tail))
@@ -262,8 +190,12 @@ def junction(rng: np.random.Generator, width: int, height: int) -> Layout:
         out.areas += zebra(-4.2, at, 4.2, at + 3.0, bars_along_x=False) + zebra(
             at, -4.2, at + 3.0, 4.2, bars_along_x=True
         )
-    out.areas += [Area(rectangle(0.1, -9.4, 4.1, -9.0), PAINT, 6), Area(rectangle(-4.1, 9.0, -0.1, 9.4), PAINT, 6),
-                  Area(rectangle(-9.4, -4.1, -9.0, -0.1), PAINT, 6), Area(rectangle(9.0, 0.1, 9.4, 4.1), PAINT, 6)]  # fmt: skip
+    out.areas += [
+        Area(rectangle(0.1, -9.4, 4.1, -9.0), PAINT, 6),
+        Area(rectangle(-4.1, 9.0, -0.1, 9.4), PAINT, 6),
+        Area(rectangle(-9.4, -4.1, -9.0, -0.1), PAINT, 6),
+        Area(rectangle(9.0, 0.1, 9.4, 4.1), PAINT, 6),
+    ]
     out.houses = terrace(rng, 9.5, 110, 9.5, 12, along_x=True) + terrace(
         rng, 22, 120, 9.5, 12, along_x=False
     )
@@ -300,9 +232,11 @@ def highway(rng: np.random.Generator, width: int, height: int) -> Layout:
         out.lanes.append(Lane(Path(((x, -40), (x, 260))), pace, 4.2, share))
         out.lanes.append(Lane(Path(((-x, 260), (-x, -40))), pace, 4.2, share))
     out.areas = [
-        Area(rectangle(-300, -60, 300, 700), GRASS, 20), Area(rectangle(-15.5, -60, 15.5, 700), (126, 124, 120), 14),
-        Area(rectangle(-12.8, -60, 12.8, 700), ASPHALT, 13), Area(rectangle(-0.9, -60, 0.9, 700), (150, 148, 142), 10),
-    ]  # fmt: skip
+        Area(rectangle(-300, -60, 300, 700), GRASS, 20),
+        Area(rectangle(-15.5, -60, 15.5, 700), (126, 124, 120), 14),
+        Area(rectangle(-12.8, -60, 12.8, 700), ASPHALT, 13),
+        Area(rectangle(-0.9, -60, 0.9, 700), (150, 148, 142), 10),
+    ]
     for x in (5.05, 8.75):
         out.areas += dashes(False, x, 0, 260, 0.18) + dashes(False, -x, 0, 260, 0.18)
     for x in (1.3, -1.3, 12.5, -12.5):
@@ -343,9 +277,11 @@ def overhead(rng: np.random.Generator, width: int, height: int) -> Layout:
         ((-9, zy + 1.6), (9, zy + 1.6)), 1.4, walk, 5, ((-9.4, 100), (9.4, -20))
     )
     out.areas = [
-        Area(rectangle(-300, -80, 300, 500), GRASS, 16), Area(rectangle(-11.5, -80, 11.5, 500), PAVING, 13),
-        Area(rectangle(-7.7, -80, 7.7, 500), KERB, 6), Area(rectangle(-7.4, -80, 7.4, 500), ASPHALT, 15),
-    ]  # fmt: skip
+        Area(rectangle(-300, -80, 300, 500), GRASS, 16),
+        Area(rectangle(-11.5, -80, 11.5, 500), PAVING, 13),
+        Area(rectangle(-7.7, -80, 7.7, 500), KERB, 6),
+        Area(rectangle(-7.4, -80, 7.4, 500), ASPHALT, 15),
+    ]
     for x in (-3.65, 3.65):
         out.areas += [a for a in dashes(False, x, -20, 150) if abs(a.corners[0][1] - zy) > 5]
     for x in (-0.12, 0.12):
@@ -390,8 +326,11 @@ def corridor(rng: np.random.Generator, width: int, height: int) -> Layout:
         out.areas.append(
             Area(rectangle(-half, y, half, y + 0.03), (150 * tone, 146 * tone, 138 * tone), 4)
         )
-    out.houses = [House(-half - 8, -6, -half, 44, 3.3, plain=True), House(half, -6, half + 8, 44, 3.3, plain=True),
-                  House(-half - 8, 40, half + 8, 42, 3.3, plain=True)]  # fmt: skip
+    out.houses = [
+        House(-half - 8, -6, -half, 44, 3.3, plain=True),
+        House(half, -6, half + 8, 44, 3.3, plain=True),
+        House(-half - 8, 40, half + 8, 42, 3.3, plain=True),
+    ]
     out.standing = [
         Pose(float(rng.choice([-1, 1])) * (half - 0.5), float(y), float(rng.uniform(-3, 3)))
         for y in rng.uniform(5, 16, int(rng.integers(0, 4)))

@@ -1,5 +1,7 @@
 """Who crossed the line: directions, the segment's ends, and scenes as a whole."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,7 +58,7 @@ def test_turning_the_line_round_swaps_directions(
 @given(st.lists(st.tuples(st.integers(11, 89), st.integers(1, 100)), min_size=2, max_size=12))
 def test_over_a_line_across_everything_directions_take_turns(points: list[tuple[int, int]]) -> None:
     ways = [c.direction for c in crossings(walk([*points]), ((-1e4, 50.5), (1e4, 50.5)))]
-    assert all(one != other for one, other in zip(ways, ways[1:], strict=False))
+    assert all(one != other for one, other in pairwise(ways))
     assert ways.count("in") - ways.count("out") == (points[-1][1] > 50) - (points[0][1] > 50)
 
 

@@ -145,7 +145,7 @@ def test_visibility_is_the_part_left_by_nearer_things() -> None:
     square = np.array([(4.5, 4.5), (24.5, 4.5), (24.5, 24.5), (4.5, 24.5)])
     far, near = Sketch(), Sketch()
     far.add(square, (255, 0, 0))
-    near.add(square + (10, 0), (0, 255, 0))
+    near.add(square + np.array([10, 0]), (0, 255, 0))
     painted = painter.paint(far, 1)
     painter.paint(near, 2)
     assert painted is not None
