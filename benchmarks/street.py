@@ -114,7 +114,7 @@ def _run(model: str, streams: list[dict[str, Any]], folder: Path) -> list[Stream
 
 
 async def _finish(data: dict[str, Any]) -> list[StreamReport]:
-    async with Pipeline(parse_config(data, env={})) as pipeline:
+    async with Pipeline(parse_config(data)) as pipeline:
         report = await pipeline.wait()
     if report.errors:
         raise RuntimeError(report.errors[0])

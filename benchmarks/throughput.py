@@ -55,8 +55,7 @@ async def measure(clip: Path, streams: int, out: Path, detector: Detector | None
                 for n in range(streams)
             ],
             "sinks": [{"kind": "jsonl", "path": str(out / "{stream_id}.jsonl")}],
-        },
-        env={},
+        }
     )
     async with Pipeline(config, detector=detector) as pipeline:
         start_s, start_cpu_s = time.perf_counter(), time.process_time()

@@ -1,6 +1,6 @@
 """Read a topic, check every message, remove duplicates, and prove that nothing is missing.
 
-    python examples/consume_kafka.py localhost:9092 detections
+    python -m examples.consume_kafka localhost:9092 detections
 
 Ends when nothing has come for `--idle-s`, prints the account, and exits with 1 if a frame is
 missing. Reads from the oldest message that the topic still holds.
@@ -10,9 +10,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from completeness import Inventory
 from kafka import KafkaConsumer
 
+from examples.completeness import Inventory
 from pipeline.core.messages import EventMessage, decode
 
 

@@ -1,6 +1,6 @@
 """Read a Redis stream, check every message, remove duplicates, and prove that nothing is missing.
 
-    python examples/consume_redis.py redis://localhost:6379/0 eyrie:detections
+    python -m examples.consume_redis redis://localhost:6379/0 eyrie:detections
 
 Ends when nothing has come for `--idle-s`, prints the account, and exits with 1 if a frame is
 missing. Reads from the oldest entry that the stream still holds: `maxlen` may have cut off more.
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 
 import redis
-from completeness import Inventory
 
+from examples.completeness import Inventory
 from pipeline.core.messages import EventMessage, decode
 
 

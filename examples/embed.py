@@ -1,6 +1,6 @@
 """Run Eyrie within another asyncio program, beside that program's own tasks.
 
-    python examples/embed.py VIDEO [--out out] [--limit-s 60]
+    python -m examples.embed VIDEO [--out out] [--limit-s 60]
 
 Blocking work happens in Eyrie's threads, so the loop stays free: the heartbeat goes on. Eyrie
 handles no signals when it is embedded; that is for the host, which calls `drain` or `abort`.
@@ -31,7 +31,8 @@ async def heartbeat(pipeline: Pipeline) -> None:
     """The host's own work; here it shows how far the run is."""
     while True:
         for stream in pipeline.report().streams:
-            print(f"{stream.stream_id}: {stream.published} of {stream.frames_expected} frames")
+            expected = stream.frames_expected or "?"
+            print(f"{stream.stream_id}: {stream.published} of {expected} frames")
         await asyncio.sleep(1)
 
 

@@ -64,7 +64,7 @@ class Composer:
         clock: Clock,
     ) -> None:
         self.account = account
-        self.report = StreamReport(account.stream_id)
+        self.report = StreamReport(account.stream_id, started_s=clock.monotonic_s())
         self.lines = lines
         self._producer = producer
         self._labels = labels
@@ -84,7 +84,7 @@ class Composer:
         for line in self.lines:
             messages += [self._event(info, line, c) for c in line.update(tracks, info.captured_ns)]
         messages += self._ended(tracks.ended.tolist())
-        self._note_time()
+        self.report.last_frame_s = self._clock.monotonic_s()
         return messages, tracks
 
     def up(self, change: StreamUp) -> list[Message]:
@@ -234,9 +234,3 @@ class Composer:
             "published_at": utc_datetime(self._clock.utc_ns()),
             "producer": self._producer,
         }
-
-    def _note_time(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if self.report.first_frame_s is None:
-            self.report.first_frame_s = now_s
-        self.report.last_frame_s = now_s

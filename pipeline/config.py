@@ -4,8 +4,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,12 +18,30 @@ from pydantic import (
 )
 
 from pipeline.channel import WhenFull
+from sinks.paths import check_template
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fps = Annotated[float, Field(gt=0, le=1000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
+
+
+def _with_port(url: str) -> str:
+    """The port of an address, where it has one, is a number."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError("the port of the address must be a number up to 65535") from None
+    return url
+
+
+def _known_placeholders(path: str) -> str:
+    check_template(path)
+    return path
+
+
+PathTemplate = Annotated[str, StringConstraints(min_length=1), AfterValidator(_known_placeholders)]
 
 
 class _Section(BaseModel):
@@ -59,7 +79,7 @@ class RtspSourceConfig(_Section):
     """
 
     kind: Literal["rtsp"]
-    url: Annotated[str, StringConstraints(pattern=r"^rtsps?://")]
+    url: Annotated[str, StringConstraints(pattern=r"^rtsps?://"), AfterValidator(_with_port)]
     user: str | None = None
     password: SecretStr | None = None
     transport: Literal["tcp", "udp"] = "tcp"
@@ -152,7 +172,7 @@ class ModelConfig(_Section):
     name: str = "yolo_nas_n_int8"
     score_threshold: Fraction = 0.25
     iou_threshold: Fraction = 0.7
-    classes: tuple[str, ...] | None = None
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     threads: Annotated[int, Field(ge=0, le=256)] = 0
 
 
@@ -172,7 +192,7 @@ class TrackingConfig(_Section):
     low_score: Fraction = 0.1
     birth_score: Fraction = 0.4
     confirm_hits: Annotated[int, Field(ge=1, le=1000)] = 2
-    lost_s: Seconds = 1.0
+    lost_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
 
     @model_validator(mode="after")
     def _scores_ascend(self) -> Self:
@@ -191,7 +211,7 @@ class JsonLinesSinkConfig(_SinkConfig):
     """JSON lines. `path` may hold `{stream_id}`; `-` is standard output."""
 
     kind: Literal["jsonl"]
-    path: str
+    path: PathTemplate
 
 
 class KafkaSinkConfig(_SinkConfig):
@@ -223,7 +243,9 @@ class RedisSinkConfig(_SinkConfig):
     """A Redis stream (or pub/sub channel). `stream` may hold `{stream_id}` and `{kind}`."""
 
     kind: Literal["redis"]
-    url: Annotated[str, StringConstraints(pattern=r"^(rediss?|unix)://")]
+    url: Annotated[
+        str, StringConstraints(pattern=r"^(rediss?|unix)://"), AfterValidator(_with_port)
+    ]
     password: SecretStr | None = None
     mode: Literal["stream", "pubsub"] = "stream"
     stream: Annotated[str, StringConstraints(min_length=1)] = "eyrie:detections"
@@ -235,7 +257,7 @@ class VideoSinkConfig(_SinkConfig):
     """Annotated H.264 MP4, one file per stream: `path` holds `{stream_id}`."""
 
     kind: Literal["video"]
-    path: str
+    path: PathTemplate
     queue_messages: Annotated[int, Field(ge=1, le=1000)] = 8
 
 
@@ -249,7 +271,7 @@ class PipelineConfig(_Section):
     """Everything that one run needs."""
 
     streams: Annotated[tuple[StreamConfig, ...], Field(min_length=1)]
-    sinks: Annotated[tuple[SinkConfig, ...], Field(min_length=1)]
+    sinks: tuple[SinkConfig, ...] = ()
     model: ModelConfig = ModelConfig()
     batch: BatchConfig = BatchConfig()
     tracking: TrackingConfig = TrackingConfig()

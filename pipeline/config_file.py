@@ -32,12 +32,16 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
         raise ConfigError("", f"{path} must hold keys such as streams and sinks, not {data!r:.40}")
     for override in overrides:
         _apply(data, override)
-    return parse_config(data)
+    config = parse_config(data, os.environ)
+    if not config.sinks:
+        raise ConfigError("sinks", "missing: nobody would read what is detected")
+    return config
 
 
-def parse_config(data: Mapping[str, Any], env: Mapping[str, str] = os.environ) -> PipelineConfig:
-    """Plain data, as from YAML, to a checked configuration. Raises `ConfigError`."""
-    filled = _fill(data, "", env)
+def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) -> PipelineConfig:
+    """Plain data, as from YAML, to a checked configuration. `${NAME}` is filled from `env`, and
+    left as it is without one. Raises `ConfigError`."""
+    filled = dict(data) if env is None else _fill(data, "", env)
     try:
         return PipelineConfig.model_validate(filled)
     except ValidationError as error:

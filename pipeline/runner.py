@@ -12,6 +12,7 @@ stream and waiting; an abort is `abort` on every channel.
 import asyncio
 import contextlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -32,7 +33,7 @@ from pipeline.outlet import Outlet, Picture, PictureOutlet
 from pipeline.stream import Stream, StreamChange, StreamDown, StreamEnded, StreamUp
 from pipeline.telemetry import Report
 from pipeline.threads import Threads
-from sinks.base import Outgoing
+from sinks.base import Outgoing, Sink
 from stages.annotate import draw
 from stages.batch import Batcher
 
@@ -40,6 +41,7 @@ log = get_logger(__name__)
 
 _ABANDON_AFTER_S = 2.0
 _MOST_PER_TURN = 64
+_GIVEN_SINK_QUEUE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Pipeline:
 
     Entering opens sinks, then the detector, then starts the streams; it raises the `EyrieError` of
     the first thing that cannot be opened, with everything else closed again. Leaving before the end
-    aborts. `detector` replaces the configured one, and stays the caller's to close.
+    aborts. `detector` replaces the configured one, and stays the caller's to close. `sinks` get all
+    messages beside the configured ones; they are opened, flushed and closed here.
     """
 
     def __init__(
@@ -67,10 +70,12 @@ class Pipeline:
         config: PipelineConfig,
         *,
         detector: Detector | None = None,
+        sinks: Sequence[Sink] = (),
         clock: Clock | None = None,
     ) -> None:
         self.config = config
         self._given_detector = detector
+        self._given_sinks = tuple(sinks)
         self._clock = clock or SystemClock()
         self._condition = threading.Condition()
         self._streams: dict[str, Stream] = {}
@@ -149,11 +154,11 @@ class Pipeline:
     def _open(self) -> None:
         config, clock = self.config, self._clock
         self._stream_configs = build.expand_streams(config)
+        for sink in self._given_sinks:
+            self._open_sink(Outlet(sink, _GIVEN_SINK_QUEUE, "block", clock))
         for sink, place in build.make_sinks(config):
             spec = config.sinks[place]
-            self._outlets.append(Outlet(sink, spec.queue_messages, spec.when_full, clock))
-            self._opened.callback(sink.close)
-            sink.open()
+            self._open_sink(Outlet(sink, spec.queue_messages, spec.when_full, clock))
         for pictures, place in build.make_picture_sinks(config):
             spec = config.sinks[place]
             self._picture_outlets.append(
@@ -176,6 +181,11 @@ class Pipeline:
                 config.model.score_threshold,
                 clock,
             )
+
+    def _open_sink(self, outlet: Outlet) -> None:
+        self._outlets.append(outlet)
+        self._opened.callback(outlet.sink.close)
+        outlet.sink.open()
 
     def _load_detector(self) -> Detector:
         model, tracking = self.config.model, self.config.tracking

@@ -70,8 +70,8 @@ class StreamReport:
     published: int = 0
     dropped: dict[DropReason, int] = field(default_factory=dict)
     frames_expected: int | None = None
-    first_frame_s: float | None = None
-    last_frame_s: float | None = None
+    started_s: float = 0.0
+    last_frame_s: float = 0.0
     detections: Counter[str] = field(default_factory=Counter)
     tracks: Counter[str] = field(default_factory=Counter)
     crossings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -80,10 +80,9 @@ class StreamReport:
 
     @property
     def fps(self) -> float:
-        """Published frames a second of wall time, from the first to the last."""
-        if self.first_frame_s is None or self.last_frame_s is None or self.published < 2:
-            return 0.0
-        return (self.published - 1) / max(self.last_frame_s - self.first_frame_s, 1e-9)
+        """Published frames a second of wall time, from the start of the run to the last frame."""
+        elapsed_s = self.last_frame_s - self.started_s
+        return self.published / elapsed_s if elapsed_s > 0 else 0.0
 
 
 @dataclass(slots=True)

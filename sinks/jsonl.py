@@ -18,8 +18,8 @@ class JsonLinesSink:
     """A `Sink` that writes each message as one line of UTF-8 JSON.
 
     `path` may hold `{stream_id}`: then every stream has a file, named by `paths.file_stem`.
-    `-` is standard output. Missing folders are made. A run replaces the files of the run before:
-    a plain path at `open`, a stream's file at the stream's first message.
+    `-` is standard output. Missing folders are made. A run replaces the files of the run before,
+    each at its first message.
 
     Each `write` reaches the operating system before it returns; `flush` also waits for the disk.
     When a disk is full, files are cut back to where they were before the failed write; only
@@ -46,7 +46,9 @@ class JsonLinesSink:
                 folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
             else:
-                self._file(Path(self._template))
+                path = Path(self._template)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.open("ab").close()
         except OSError as error:
             raise self._unavailable(error, self._template) from error
         self._is_open = True

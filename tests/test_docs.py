@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 from pipeline import config
 from pipeline.cli.app import app
 from pipeline.config_file import load_config
-from pipeline.core import messages
+from pipeline.core import errors, messages
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -202,6 +203,21 @@ def test_make_targets_in_documents_exist() -> None:
     used |= {m for _, line in shell_lines() for m in re.findall(r"\bmake ([a-z]+)", line)}
     assert used
     assert used <= targets
+
+
+def test_layers_in_architecture_are_those_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    assert "\n".join(layers) + "\n" in fences(ROOT / "ARCHITECTURE.md", "text")
+
+
+def test_error_tree_in_architecture_is_whole() -> None:
+    drawn = next(b for b in fences(ROOT / "ARCHITECTURE.md", "text") if b.startswith("EyrieError"))
+    assert set(re.findall(r"^[│├└─ ]*(\w+)", drawn, re.MULTILINE)) == {
+        name
+        for name, found in vars(errors).items()
+        if isinstance(found, type) and issubclass(found, errors.EyrieError)
+    }
 
 
 def test_glossary_explains_every_word_once() -> None:

@@ -1,18 +1,16 @@
 """The examples do what their first lines promise."""
 
-import importlib.util
 import random
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.scripted import ScriptedDetector
+from examples import completeness, embed
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.messages import (
@@ -27,7 +25,6 @@ from pipeline.core.messages import (
 )
 from tests.stages.sources.clips import encode
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUN = "run"
 PRODUCER = Producer(
     instance="host:1",
@@ -36,20 +33,6 @@ PRODUCER = Producer(
     model=Model(name="n", sha256="0" * 64, precision="int8", engine="none"),
 )
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def load(name: str) -> ModuleType:
-    """A script of `examples/` as a module."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
-
-
-completeness = load("completeness")
 
 
 def frame(seq: int, dropped: int) -> FrameMessage:
@@ -103,7 +86,7 @@ def missing(arrived: Sequence[Message]) -> int:
     for message in arrived:
         inventory.take(message)
     (ledger,) = inventory.ledgers.values()
-    return int(ledger.missing)
+    return ledger.missing
 
 
 @given(kept=st.lists(st.booleans(), min_size=1, max_size=40).filter(any), seed=st.integers())
@@ -140,8 +123,6 @@ def test_duplicates_are_told_and_not_counted() -> None:
 
 
 async def test_embedding_leaves_the_loop_to_its_host(tmp_path: Path) -> None:
-    embed = load("embed")
-
     def nothing(image: U8) -> Detections:
         none = np.empty(0, np.float32)
         return Detections(np.empty((0, 4), np.float32), none, np.empty(0, np.int32))

@@ -13,7 +13,7 @@ from pipeline.core.arrays import AnyArray
 
 
 class Graph:
-    """The main graph of a model, with constants as arrays and casts of constants done."""
+    """The main graph of a model, with constants as arrays; casts and copies of constants are gone."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -47,12 +47,15 @@ class Graph:
         return model
 
     def _fold(self, node: NodeProto) -> bool:
-        """Take a Constant, or a Cast of a constant, into the constants."""
+        """Take a Constant, or a Cast or an Identity of a constant, into the constants."""
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
             return True
         if node.op_type == "Cast" and node.input[0] in self.constants:
             to = onnx.helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
             self.constants[node.output[0]] = self.constants[node.input[0]].astype(to)
+            return True
+        if node.op_type == "Identity" and node.input[0] in self.constants:
+            self.constants[node.output[0]] = self.constants[node.input[0]]
             return True
         return False

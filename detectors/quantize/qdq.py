@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -85,10 +86,11 @@ def quantize(
 
 def _after_relu(graph: Graph, node: NodeProto) -> str:
     """The output of `node`, or of the ReLU that alone follows it."""
-    followers = graph.consumers[node.output[0]]
-    if len(followers) == 1 and followers[0].op_type == "Relu":
-        return followers[0].output[0]
-    return node.output[0]
+    made = str(node.output[0])
+    followers = graph.consumers[made]
+    if [follower.op_type for follower in followers] == ["Relu"]:
+        made = str(followers[0].output[0])
+    return made
 
 
 def _want(graph: Graph, tensor: str, wanted: dict[str, None]) -> None:
@@ -158,7 +160,7 @@ class _Writer:
                 self.inputs += self._pair(value.name)
 
     def add(self, node: NodeProto, *, quantized: bool) -> None:
-        """Emit `node` reading dequantized tensors, and quantize what it makes if there is a grid."""
+        """Emit `node` on dequantized tensors, and quantize what it makes where there is a grid."""
         copy = NodeProto()
         copy.CopyFrom(node)
         for n, name in enumerate(node.input):
@@ -176,26 +178,22 @@ class _Writer:
 
     def _is_absorbed(self, node: NodeProto) -> bool:
         """Whether a product became the scale of a shortcut."""
-        readers = self.graph.consumers[node.output[0]]
-        if node.op_type != "Mul" or [reader.op_type for reader in readers] != ["Add"]:
-            return False
-        return self._shortcut(node.output[0]) != node.output[0]
+        made = str(node.output[0])
+        readers = [reader.op_type for reader in self.graph.consumers[made]]
+        source, _ = _scaled_source(self.graph, made)
+        return readers == ["Add"] and source != made and source in self.grids
 
     def _shortcut(self, name: str) -> str:
-        """What an Add reads: a * x costs no product when x is dequantized with a times its scale."""
+        """What an Add reads: a * x needs no product, x is dequantized with a times its scale."""
         source, factor = _scaled_source(self.graph, name)
         if source not in self.grids:
             return name
-        if factor == 1.0:
-            return _dequantized(source)
-        scaled = f"{name}.dequantized"
-        if f"{name}.scale" not in self.constants:
-            self.constants[f"{name}.scale"] = np.array(
-                self.grids[source].scale * factor, np.float32
-            )
-            names = [f"{source}.quantized", f"{name}.scale", f"{source}.zero_point"]
-            self.nodes.append(onnx.helper.make_node("DequantizeLinear", names, [scaled]))
-        return scaled
+        if source != name and f"{name}.scale" not in self.constants:
+            scale = self.grids[source].scale * factor
+            self.constants[f"{name}.scale"] = np.array(scale, np.float32)
+            parts = [f"{source}.quantized", f"{name}.scale", f"{source}.zero_point"]
+            self.nodes.append(_dequantize(parts, name))
+        return _dequantized(name)
 
     def _pair(self, name: str) -> list[NodeProto]:
         grid = self.grids[name]
@@ -205,7 +203,7 @@ class _Writer:
         integers = f"{name}.quantized"
         return [
             onnx.helper.make_node("QuantizeLinear", [name, *how], [integers]),
-            onnx.helper.make_node("DequantizeLinear", [integers, *how], [_dequantized(name)]),
+            _dequantize([integers, *how], name),
         ]
 
     def _quantize_kernel(self, node: NodeProto, source: Grid) -> None:
@@ -223,10 +221,7 @@ class _Writer:
         zero = np.zeros(scale.shape, integers.dtype)
         parts = {f"{name}.quantized": integers, f"{name}.scale": scale, f"{name}.zero": zero}
         self.constants |= parts
-        made = onnx.helper.make_node(
-            "DequantizeLinear", list(parts), [_dequantized(name)], axis=axis
-        )
-        self.nodes.append(made)
+        self.nodes.append(_dequantize(list(parts), name, axis=axis))
         return _dequantized(name)
 
 
@@ -238,6 +233,10 @@ def quantize_kernel(kernel: F32, axis: int) -> tuple[AnyArray, F32]:
     shape[axis] = -1
     integers = np.rint(kernel / scale.reshape(shape)).clip(-INT8_MAX, INT8_MAX).astype(np.int8)
     return integers, scale.astype(np.float32)
+
+
+def _dequantize(parts: list[str], name: str, **attributes: Any) -> NodeProto:
+    return onnx.helper.make_node("DequantizeLinear", parts, [_dequantized(name)], **attributes)
 
 
 def _dequantized(name: str) -> str:

@@ -1,7 +1,7 @@
 """The `eyrie` command. Nothing else in Eyrie prints.
 
 Exit codes: 0 all well · 1 a stream or a sink failed, the others were finished · 2 wrong usage or
-configuration · 3 could not start: model, broker or file · 130 aborted by a second signal.
+configuration · 3 could not start or go on: model, broker, engine · 130 aborted by a second signal.
 """
 
 import sys

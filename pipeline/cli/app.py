@@ -14,6 +14,8 @@ from pipeline.core.errors import ConfigError, EyrieError
 app = typer.Typer(
     name="eyrie",
     help="Streaming video analytics: video in, tracked detections out.",
+    epilog="Exit codes: 0 all well, 1 a stream or sink failed, 2 wrong usage, 3 could not start or "
+    "go on, 130 aborted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,7 +25,9 @@ app = typer.Typer(
 Config = Annotated[Path, typer.Argument(help="A YAML file; see configs/README.md.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change one key, such as sinks.0.topic=x. Repeatable."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one key, such as sinks.0.topic=x. Repeatable."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 
@@ -83,25 +87,32 @@ def detect(
         list[str], typer.Argument(help="Files, folders, globs, pictures, rtsp://…, street:SEED")
     ],
     model: Annotated[
-        str, typer.Option(help="A bundled model or an ONNX file.")
+        str, typer.Option(help="A bundled model, or an ONNX file that Eyrie exported.")
     ] = "yolo_nas_n_int8",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for NAME.jsonl and NAME.mp4 [default: out, unless --sink]"),
+        typer.Option(help="Folder for NAME.jsonl and NAME.mp4 (default: out, unless --sink)."),
     ] = None,
     sink: Annotated[
         list[str] | None,
         typer.Option(
-            help="kafka://HOST:PORT/TOPIC, redis://HOST:PORT/0?stream=NAME, FILE.jsonl, -"
+            metavar="URL",
+            help="Where messages go, such as kafka://HOST:PORT/TOPIC. Repeatable; see docs/cli.md.",
         ),
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="Only these, such as person,car.")] = None,
-    conf: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.25,
-    fps: Annotated[float | None, typer.Option(min=0.001, help="At most so many a second.")] = None,
-    max_frames: Annotated[int | None, typer.Option(min=1, help="Per source.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Keep only these, such as person,car.")
+    ] = None,
+    conf: Annotated[float, typer.Option(min=0, max=1, help="Least score of a detection.")] = 0.25,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Analyse at most N frames a second.")
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="End each stream after N frames.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Detect and track in any video, camera or folder of them."""
+    """Detect and track in files, folders, pictures and cameras."""
     from pipeline.cli.detect import Request, configure
     from pipeline.cli.run import run_pipeline
 
@@ -112,7 +123,7 @@ def detect(
 
 @app.command()
 def check(config: Config, overrides: Overrides = None) -> None:
-    """Probe the sources, the model and the brokers of a configuration."""
+    """Probe sources, model and brokers of a configuration. Exits with 1 if something is wrong."""
     from pipeline.cli.check import run_check
     from pipeline.config_file import load_config
 

@@ -107,7 +107,7 @@ def configure(recordings: Sequence[Recording], out: Path) -> PipelineConfig:
         {"kind": "jsonl", "path": str(out / "{stream_id}.jsonl")},
         {"kind": "video", "path": str(out / "{stream_id}.mp4")},
     ]
-    return parse_config({"streams": streams, "sinks": sinks}, env={})
+    return parse_config({"streams": streams, "sinks": sinks})
 
 
 def _print(pairs: Sequence[tuple[Recording, StreamReport]], out: Path) -> None:

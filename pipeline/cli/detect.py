@@ -39,7 +39,7 @@ def configure(request: Request) -> PipelineConfig:
         sinks.append({"kind": "video", "path": str(folder / "{stream_id}.mp4")})
     model = {"name": request.model, "score_threshold": request.conf, "classes": request.classes}
     data = {"streams": streams, "sinks": sinks, "model": model}
-    return parse_config(data, env={})
+    return parse_config(data)
 
 
 def _stream(found: Found) -> dict[str, Any]:

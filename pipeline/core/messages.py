@@ -1,9 +1,9 @@
 """Message contract `eyrie.detections/1`: what consumers of the detection topics read.
 
-These models are the truth; `json_schema()` publishes them as JSON Schema. Messages of one stream
-are ordered by (`epoch`, `seq`, then order of writing). A consumer proves that it missed nothing
-with `seq`: between two frame messages of a stream, the gap in `seq` equals the sum of
-`dropped_since_last` of the later one.
+These models are the truth; `json_schema()` publishes them as JSON Schema. Frame
+messages of one stream are written in order of `seq`; other kinds come between them as they happen,
+see `docs/messages.md`. A consumer proves that it missed nothing with `seq`: between two frame
+messages of a stream, the gap in `seq` equals the sum of `dropped_since_last` of the later one.
 """
 
 import hashlib

@@ -47,7 +47,7 @@ DETECTOR = ScriptedDetector(("person",), one_person)
 
 
 async def run(streams: list[dict[str, Any]], sinks: list[dict[str, Any]]) -> Report:
-    config = parse_config({"streams": streams, "sinks": sinks}, env={})
+    config = parse_config({"streams": streams, "sinks": sinks})
     async with Pipeline(config, detector=DETECTOR) as pipeline:
         return await pipeline.wait()
 
@@ -132,8 +132,7 @@ async def test_a_camera_that_dies_comes_back_in_a_new_epoch(
         {
             "streams": [{"id": "camera", "source": source}],
             "sinks": [{"kind": "jsonl", "path": str(path)}],
-        },
-        env={},
+        }
     )
     async with Pipeline(config, detector=DETECTOR) as pipeline:
 

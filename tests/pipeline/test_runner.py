@@ -33,7 +33,7 @@ DETECTOR = ScriptedDetector(("person",), one_person)
 def configuration(out: Path, clips: list[Path], **more: Any) -> PipelineConfig:
     streams = [{"id": clip.stem, "source": {"kind": "file", "path": str(clip)}} for clip in clips]
     sinks = [{"kind": "jsonl", "path": str(out / "{stream_id}.jsonl")}]
-    return parse_config({"streams": streams, "sinks": sinks, **more}, env={})
+    return parse_config({"streams": streams, "sinks": sinks, **more})
 
 
 async def finish(config: PipelineConfig, detector: ScriptedDetector = DETECTOR) -> Report:
@@ -110,7 +110,7 @@ async def test_a_live_stream_drops_the_oldest_and_tells(tmp_path: Path) -> None:
     config = configuration(tmp_path, [clip])
     source = {"kind": "file", "path": str(clip), "realtime": True}
     stream = {"id": "a", "source": source, "queue_frames": 2}
-    config = parse_config({**config.model_dump(), "streams": [stream]}, env={})
+    config = parse_config({**config.model_dump(), "streams": [stream]})
     async with Pipeline(config, detector=ScriptedDetector(("person",), held)) as pipeline:
         while pipeline.report().streams[0].decoded < 30:
             await asyncio.sleep(0)
@@ -174,7 +174,7 @@ async def test_annotated_video_has_every_frame(tmp_path: Path) -> None:
     clip = encode(tmp_path / "a.mp4", 20, size=(160, 120))
     config = configuration(tmp_path, [clip])
     sinks = [{"kind": "video", "path": str(tmp_path / "out" / "{stream_id}.mp4")}]
-    config = parse_config({**config.model_dump(), "sinks": sinks}, env={})
+    config = parse_config({**config.model_dump(), "sinks": sinks})
     report = await finish(config)
     assert report.errors == []
     with av.open(str(tmp_path / "out" / "a.mp4")) as container:

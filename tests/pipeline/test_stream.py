@@ -65,7 +65,7 @@ def live(
     source = {"kind": "rtsp", "url": "rtsp://camera/1", "reconnect": reconnect}
     streams = [{"id": "gate", "source": source, "queue_frames": 100}]
     data = {"streams": streams, "sinks": [{"kind": "jsonl", "path": "-"}]}
-    (config,) = parse_config(data, env={}).streams
+    (config,) = parse_config(data).streams
 
     def make(epoch: int, first_seq: int) -> ScriptedSource:
         return ScriptedSource(epoch, first_seq, *next(script))

@@ -60,7 +60,7 @@ def test_a_report_gathers_the_errors_of_streams_and_sinks() -> None:
     assert Report(streams, sinks).errors == ["stream 'b': gone", "sink 'kafka': away"]
 
 
-def test_fps_is_of_published_frames_between_first_and_last() -> None:
-    report = StreamReport("a", published=11, first_frame_s=2.0, last_frame_s=7.0)
+def test_fps_is_of_published_frames_since_the_start() -> None:
+    report = StreamReport("a", published=10, started_s=2.0, last_frame_s=7.0)
     assert report.fps == 2.0
     assert StreamReport("b").fps == 0.0

@@ -29,6 +29,7 @@ from stages.sources.street.views import LAYOUTS, View
 
 WARM_UP_S = 45.0
 SPECK_PX_PER_M = 3.0
+SHADOW_M = 3.0
 LONGEST_STEP_S = 0.2
 
 
@@ -84,7 +85,7 @@ class StreetScene:
         """The truth of every frame without its picture."""
         for number, world in self._worlds():
             image = np.zeros_like(self._background)
-            yield self._paint(Painter(image), world, number)[0]
+            yield self._paint(Painter(image), self._near_picture(world), number)[0]
 
     def crossings(self, line: PictureLine) -> list[Crossing]:
         """Who crosses the line in all frames; see the module `truth` for what counts. Raises
@@ -104,13 +105,13 @@ class StreetScene:
             number += 1
 
     def _render(self, image: U8, world: World, number: int) -> Truth:
-        actors = list(world.actors())
+        actors = self._near_picture(world)
         shadows = [self._shadow(actor) for actor in actors]
         hulls = [s for s in shadows if s is not None] if not self.layout.indoor else []
         feet = [f for f in (self._contact(actor) for actor in actors) if f is not None]
         self._lighting.shade(image, hulls, feet)
         painter = Painter(image)
-        truth, seen = self._paint(painter, world, number)
+        truth, seen = self._paint(painter, actors, number)
         beams, lamps = self._lamps(painter, seen) if self.mood.lamps_on else ([], [])
         free = np.asarray(cv2.inRange(painter.owner, (0,), (0,)), dtype=np.uint8)
         self._lighting.expose(image, free, beams, lamps)
@@ -118,8 +119,7 @@ class StreetScene:
         return truth
 
     def _paint(self, painter: Painter, world: World, number: int) -> tuple[Truth, dict[int, Actor]]:
-        """Paints all actors; returns the truth and who owns which number in the owner map."""
-        actors = [actor for actor in world.actors() if self._near_picture(actor.pose)]
+        """Paints the actors; returns the truth and who owns which number in the owner map."""
         prints = [footprint(actor) for actor in actors] + [c.footprint for c in self._covers]
         grounds = np.array(prints).reshape(-1, 4, 2)
         seen: dict[int, Actor] = {}
@@ -138,11 +138,17 @@ class StreetScene:
         visible = painter.visible(len(seen))[1:] / np.maximum(np.array(areas), 1)
         return make_truth(number, list(seen.values()), boxes, visible), seen
 
-    def _near_picture(self, pose: Pose) -> bool:
-        seen = self.layout.camera.view(np.array([[pose.x, pose.y, 1.0]]))[0]
+    def _near_picture(self, world: World) -> list[Actor]:
+        """Everyone who, or whose shadow, may be in the picture and is no mere speck there."""
+        actors = list(world.actors())
+        places = np.array([(a.pose.x, a.pose.y, 1.0) for a in actors]).reshape(-1, 3)
+        seen = self.layout.camera.view(places)
+        reach = np.array([SHADOW_M + size_of(actor)[0] / 2 for actor in actors])
         focal = self.layout.camera.focal_px
-        beside = abs(seen[0]) > max(seen[2], 0) * self.width / 2 / focal + 12
-        return bool(seen[2] > -9 and not beside and focal / max(seen[2], 1) > SPECK_PX_PER_M)
+        beside = np.abs(seen[:, 0]) > np.maximum(seen[:, 2], 0) * self.width / 2 / focal + reach
+        speck = focal / np.maximum(seen[:, 2], 1) < SPECK_PX_PER_M
+        keep = (seen[:, 2] > -9) & ~beside & ~speck
+        return [actor for actor, kept in zip(actors, keep.tolist(), strict=True) if kept]
 
     def _sketch(self, actor: Actor) -> Sketch:
         camera, sun = self.layout.camera, self.mood.sun

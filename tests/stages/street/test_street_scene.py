@@ -81,7 +81,7 @@ def test_boxes_are_tight_on_what_is_painted(view: View) -> None:
     world = World(scene.layout, scene.seed, scene.density, rain=False)
     advance(world, 45.0)
     painter = Painter(np.zeros((180, 320, 3), dtype=np.uint8))
-    truth, seen = scene._paint(painter, world, 0)
+    truth, seen = scene._paint(painter, scene._near_picture(world), 0)
     whole = 0
     for row, number in enumerate(seen):
         ys, xs = np.nonzero(painter.owner == number)
