@@ -13,7 +13,7 @@ from pipeline.core.arrays import AnyArray
 
 
 class Graph:
-    """The main graph of a model, with constants as arrays; casts and copies of constants are gone."""
+    """The main graph of a model, with its constants as arrays, their casts and copies done."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model

@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
-onnx = pytest.importorskip("onnx", reason="needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("onnx", reason="needs the train extra")
 
-import onnxruntime  # noqa: E402
-from onnx import numpy_helper  # noqa: E402
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
 
-from detectors.export import export  # noqa: E402
-from detectors.quantize.calibrate import Histogram, collect  # noqa: E402
-from detectors.quantize.graph import Graph  # noqa: E402
-from detectors.quantize.qdq import Scheme, activations, quantize, quantize_kernel  # noqa: E402
-from detectors.yolo_nas.model import build  # noqa: E402
-from detectors.yolo_nas.predict import YoloNAS  # noqa: E402
-from pipeline.core.arrays import F32  # noqa: E402
+from detectors.export import export
+from detectors.quantize.calibrate import Histogram, collect
+from detectors.quantize.graph import Graph
+from detectors.quantize.qdq import Scheme, activations, quantize, quantize_kernel
+from detectors.yolo_nas.model import build
+from detectors.yolo_nas.predict import YoloNAS
+from pipeline.core.arrays import F32
 
 SIZE = (64, 96)
 SKIP = "_pred/"
@@ -61,7 +63,7 @@ def run(model: bytes, images: F32) -> tuple[F32, F32]:
     return boxes, scores
 
 
-def in_8_bits(path: Path, scheme: Scheme) -> "onnx.ModelProto":
+def in_8_bits(path: Path, scheme: Scheme) -> onnx.ModelProto:
     graph = Graph.load(path)
     skip = [node.name for node in graph.nodes if SKIP in node.name]
     model = graph.rebuilt(graph.nodes, graph.constants)

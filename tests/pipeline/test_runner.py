@@ -18,6 +18,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, SinkUnavailable
 from pipeline.core.messages import EndOfStreamMessage, FrameMessage, Message, decode
 from pipeline.telemetry import Report
+from sinks.memory import MemorySink
 from tests.stages.sources.clips import encode
 
 
@@ -56,6 +57,17 @@ async def test_every_frame_of_every_file_is_published_in_order(tmp_path: Path) -
         kinds = Counter(m.kind for m in messages)
         assert kinds == {"stream_status": 1, "frame": frames, "track_end": 1, "end_of_stream": 1}
         assert messages[-1].kind == "end_of_stream"
+
+
+async def test_a_program_can_read_messages_through_a_sink_of_its_own(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "a.mp4", 5)
+    config = configuration(tmp_path, [clip]).model_copy(update={"sinks": ()})
+    sink = MemorySink()
+    async with Pipeline(config, detector=DETECTOR, sinks=[sink]) as pipeline:
+        report = await pipeline.wait()
+    assert report.errors == []
+    assert [m.kind for m in sink.messages].count("frame") == 5
+    assert report.sinks[0].delivered == len(sink.messages)
 
 
 async def test_running_again_gives_the_same_message_ids(tmp_path: Path) -> None:

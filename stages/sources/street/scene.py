@@ -118,7 +118,9 @@ class StreetScene:
         self._lighting.finish(image, number)
         return truth
 
-    def _paint(self, painter: Painter, world: World, number: int) -> tuple[Truth, dict[int, Actor]]:
+    def _paint(
+        self, painter: Painter, actors: list[Actor], number: int
+    ) -> tuple[Truth, dict[int, Actor]]:
         """Paints the actors; returns the truth and who owns which number in the owner map."""
         prints = [footprint(actor) for actor in actors] + [c.footprint for c in self._covers]
         grounds = np.array(prints).reshape(-1, 4, 2)

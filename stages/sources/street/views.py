@@ -105,7 +105,7 @@ def street(rng: np.random.Generator, width: int, height: int) -> Layout:
     )
     go, walk = Signal(CYCLE_S, *GO), Signal(CYCLE_S, *WALK_GO)
     zy = float(rng.uniform(15, 19))
-    out = Layout(camera, line=((-3.3, zy - 4.5), (6.8, zy - 4.5)))
+    out = Layout(camera, line=((-9.0, zy - 3.5), (9.4, zy - 3.5)))
     away, toward = Path(((1.8, -25), (1.8, 170))), Path(((-1.5, 170), (-1.5, -25)))
     out.lanes = [
         Lane(away, 8, 5, CITY, Stop(25 + zy - 1.5, go)),
@@ -156,7 +156,7 @@ def junction(rng: np.random.Generator, width: int, height: int) -> Layout:
     cycle = 36.0
     ns, ew = Signal(cycle, 0, 11), Signal(cycle, 18, 29)
     walk_over_y, walk_over_x = Signal(cycle, 19, 24), Signal(cycle, 1, 6)
-    out = Layout(camera, line=((-4.4, -7.0), (4.6, -7.0)))
+    out = Layout(camera, line=((-8.8, 11.5), (8.8, 11.5)))
     out.lanes = [
         Lane(Path(((2.0, -60), (2.0, 150))), 8, 5, CITY, Stop(50.4, ns)),
         Lane(Path(((-2.0, 150), (-2.0, -60))), 8, 5, CITY, Stop(140.4, ns)),
@@ -165,18 +165,18 @@ def junction(rng: np.random.Generator, width: int, height: int) -> Layout:
     ]
     for y, tail in ((-6.9, -45), (6.9, 90)):
         out.walks += crossing_walks(
-            ((-6.5, y), (6.5, y)), 1.8, walk_over_y, 8, ((-6.8, tail), (6.8, tail))
+            ((-6.5, y), (6.5, y)), 1.8, walk_over_y, 11, ((-6.8, tail), (6.8, tail))
         )
     for x, tail in ((-6.9, -45), (6.9, 90)):
         out.walks += crossing_walks(
-            ((x, -6.5), (x, 6.5)), 1.8, walk_over_x, 8, ((tail, -6.8), (tail, 6.8))
+            ((x, -6.5), (x, 6.5)), 1.8, walk_over_x, 11, ((tail, -6.8), (tail, 6.8))
         )
     for path in (
         ((7, -40), (6.2, -6.2), (90, -7)),
         ((6.5, 90), (6.5, 6.5), (90, 6.5)),
         ((-6.5, 90), (-6.5, 6.5), (-50, 6.8)),
     ):
-        out.walks += both_ways(Path(path), 7, 1.6)
+        out.walks += both_ways(Path(path), 10, 1.6)
     big = 300
     out.areas = [Area(rectangle(-big, -big, big, big), PAVING, 12)]
     for wide, colour, rough in ((4.4, KERB, 6), (4.2, ASPHALT, 15)):
@@ -264,7 +264,7 @@ def overhead(rng: np.random.Generator, width: int, height: int) -> Layout:
     )
     go, walk = Signal(CYCLE_S, *GO), Signal(CYCLE_S, *WALK_GO)
     zy = float(rng.uniform(20, 24))
-    out = Layout(camera, line=((-7.4, 13.0), (7.6, 13.0)))
+    out = Layout(camera, line=((-11.2, 13.0), (11.2, 13.0)))
     for x, pace in ((1.9, 9.5), (5.4, 8.5)):
         out.lanes.append(Lane(Path(((x, -50), (x, 150))), pace, 5.5, CITY, Stop(50 + zy - 1.2, go)))
         out.lanes.append(

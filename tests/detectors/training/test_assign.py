@@ -2,12 +2,13 @@
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
 
-from torch import Tensor  # noqa: E402
+import torch
+from torch import Tensor
 
-from detectors.training.assign import Assignment, Targets, TaskAligned, contains  # noqa: E402
-from detectors.yolo_nas.heads import anchor_grid  # noqa: E402
+from detectors.training.assign import Assignment, Targets, TaskAligned, contains
+from detectors.yolo_nas.heads import anchor_grid
 
 CLASSES = 3
 

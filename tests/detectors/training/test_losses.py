@@ -2,11 +2,13 @@
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
 
-from detectors.training.assign import Targets  # noqa: E402
-from detectors.training.losses import DetectionLoss, giou  # noqa: E402
-from detectors.yolo_nas.heads import RawOutput, anchor_grid  # noqa: E402
+import torch
+
+from detectors.training.assign import Targets
+from detectors.training.losses import DetectionLoss, giou
+from detectors.yolo_nas.heads import RawOutput, anchor_grid
 
 
 def raw_output(pictures: int, classes: int) -> RawOutput:
@@ -31,7 +33,7 @@ def one_box(image: int, class_id: int) -> Targets:
 def test_background_teaches_nothing_about_a_class_that_was_not_labelled() -> None:
     raw = raw_output(2, 3)
     labelled = torch.tensor([[True, False, True], [True, True, True]])
-    DetectionLoss()(raw, one_box(1, 0), labelled).total.backward()
+    DetectionLoss()(raw, one_box(1, 0), labelled).total.backward()  # type: ignore[no-untyped-call]
     assert raw.logits.grad is not None
     taught = raw.logits.grad.abs().sum(1) > 0
     assert taught.tolist() == labelled.tolist()
@@ -40,7 +42,7 @@ def test_background_teaches_nothing_about_a_class_that_was_not_labelled() -> Non
 def test_an_assigned_anchor_counts_even_where_its_class_is_not_labelled() -> None:
     raw = raw_output(1, 3)
     losses = DetectionLoss()(raw, one_box(0, 1), torch.tensor([[True, False, True]]))
-    losses.total.backward()
+    losses.total.backward()  # type: ignore[no-untyped-call]
     assert raw.logits.grad is not None
     column = raw.logits.grad[0, :, 1]
     assert 0 < int((column != 0).sum()) <= 13

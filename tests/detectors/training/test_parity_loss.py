@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
 
-from detectors.training.assign import ATSS, Assignment, Targets, TaskAligned  # noqa: E402
-from detectors.training.losses import DetectionLoss  # noqa: E402
-from detectors.yolo_nas.heads import RawOutput, anchor_grid  # noqa: E402
+import torch
+
+from detectors.training.assign import ATSS, Assignment, Targets, TaskAligned
+from detectors.training.losses import DetectionLoss
+from detectors.yolo_nas.heads import RawOutput, anchor_grid
 
 Oracle = dict[str, Any]
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
+pytest.importorskip("torch", reason="needs the train extra")
 
-from detectors.training.data import Folder  # noqa: E402
-from detectors.training.schedule import Schedule  # noqa: E402
-from detectors.training.trainer import DivergedError, Pace, Recipe, Trainer  # noqa: E402
+import torch
+
+from detectors.training.data import Folder
+from detectors.training.schedule import Schedule
+from detectors.training.trainer import DivergedError, Pace, Recipe, Trainer
 
 
 def recipe(pictures: Path, total: int) -> Recipe:

@@ -1,19 +1,23 @@
 """Models filled by the rule."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the train extra")
-
-from detectors.yolo_nas.model import YoloNASModule, build  # noqa: E402
+if TYPE_CHECKING:
+    from detectors.yolo_nas.model import YoloNASModule
 
 
 @pytest.fixture(scope="session")
 def filled(rule: ModuleType) -> Callable[[str, int], YoloNASModule]:
     """Builds a model with every entry of its state dict filled from the entry's name."""
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    from detectors.yolo_nas.model import build
 
     def make(variant: str, num_classes: int) -> YoloNASModule:
         model = build(variant, num_classes)

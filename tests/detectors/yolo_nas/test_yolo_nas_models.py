@@ -5,6 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the train extra")
+
 import torch
 from torch import nn
 
