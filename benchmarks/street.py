@@ -3,9 +3,10 @@
     python -m benchmarks.street [--model yolo_nas_n_int8] [--seconds 60] [--json FILE]
 
 Every scene is drawn, encoded to H.264, decoded, detected, tracked and counted by the real pipeline.
-Seeds are far from those of training pictures. AP50 counts true boxes of at least 25 % visibility
-and `LEAST_PX` on their longer side in the 960 x 540 picture (8 px at the network's 320); finding a
-smaller or a hidden one is no mistake.
+Seeds are far from those of training pictures. AP50 counts true boxes that are at least half visible
+and `LEAST_PX` on their longer side in the 960 x 540 picture, which is where people begin in usual
+surveillance views; finding a smaller or a hidden one is no mistake. The hard AP50 counts all from
+25 % visibility and `HARD_PX`.
 """
 
 import argparse
@@ -32,7 +33,8 @@ from stages.sources.street.mood import Light
 from stages.sources.street.truth import Truth as StreetTruth
 from stages.sources.street.views import View
 
-LEAST_PX = 24
+LEAST_PX, LEAST_VISIBLE = 40, 0.5
+HARD_PX = 24
 FPS = 12.5
 EVERY = 5
 LEAST_SCORE = 0.05
@@ -69,6 +71,7 @@ class Result:
     """Average precision by class, and crossings counted and true by scene."""
 
     ap50: dict[str, float]
+    hard_ap50: dict[str, float]
     counted: dict[str, int]
     true: dict[str, int]
 
@@ -96,7 +99,8 @@ def measure(model: str, seconds: float, scenes: Sequence[Scene], folder: Path) -
         streams.append({"id": scene.name, "source": source, "lines": [line]})
     reports = _run(model, streams, folder)
     counted = {r.stream_id: Counter(r.crossings).total() for r in reports}
-    return Result(_precision(truths, folder), counted, true)
+    usual = _precision(truths, folder, LEAST_PX, LEAST_VISIBLE)
+    return Result(usual, _precision(truths, folder, HARD_PX, 0.0), counted, true)
 
 
 def _run(model: str, streams: list[dict[str, Any]], folder: Path) -> list[StreamReport]:
@@ -121,14 +125,16 @@ async def _finish(data: dict[str, Any]) -> list[StreamReport]:
     return report.streams
 
 
-def _precision(truths: dict[str, list[StreetTruth]], folder: Path) -> dict[str, float]:
+def _precision(
+    truths: dict[str, list[StreetTruth]], folder: Path, least_px: int, least_visible: float
+) -> dict[str, float]:
     found, wanted = [], []
     for name, of_scene in truths.items():
         with (folder / f"{name}.jsonl").open("rb") as lines:
             frames = [m for m in map(decode, lines) if isinstance(m, FrameMessage)]
         for frame in frames[::EVERY]:
             found.append(_found(frame))
-            wanted.append(_wanted(of_scene[frame.seq]))
+            wanted.append(_wanted(of_scene[frame.seq], least_px, least_visible))
     metrics = evaluate(found, wanted, len(LABELS))
     return {label: round(float(ap), 4) for label, ap in zip(LABELS, metrics.ap50, strict=True)}
 
@@ -139,13 +145,13 @@ def _found(frame: FrameMessage) -> Found:
     return Found(boxes, scores, np.array([d.class_id for d in frame.detections], np.int64))
 
 
-def _wanted(truth: StreetTruth) -> Truth:
+def _wanted(truth: StreetTruth, least_px: int, least_visible: float) -> Truth:
     longest = (truth.xyxy[:, 2:] - truth.xyxy[:, :2]).max(axis=1, initial=0)
     return Truth(
         truth.xyxy.astype(np.float32),
         truth.class_id.astype(np.int64),
         tuple(range(len(LABELS))),
-        truth.ignore | (longest < LEAST_PX),
+        truth.ignore | (longest < least_px) | (truth.visibility < least_visible),
     )
 
 
@@ -159,13 +165,15 @@ def main() -> None:
         result = measure(arguments.model, arguments.seconds, SCENES, Path(folder))
     for scene, true in result.true.items():
         print(f"{scene}: counted {result.counted[scene]} of {true}")
-    print(f"AP50: {result.ap50}; counts off by {result.count_error:.1%}")
+    print(f"AP50: {result.ap50}; hard: {result.hard_ap50}")
+    print(f"counts off by {result.count_error:.1%}")
     if arguments.json:
         figures = {
             "machine": describe(),
             "model": arguments.model,
             "seconds": arguments.seconds,
             "ap50": result.ap50,
+            "hard_ap50": result.hard_ap50,
             "counted": result.counted,
             "true": result.true,
             "count_error": round(result.count_error, 4),

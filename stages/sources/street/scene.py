@@ -28,7 +28,7 @@ from stages.sources.street.truth import (
 from stages.sources.street.views import LAYOUTS, View
 
 WARM_UP_S = 45.0
-SPECK_PX_PER_M = 3.0
+SPECK_PX_PER_M = 4.5
 SHADOW_M = 3.0
 LONGEST_STEP_S = 0.2
 

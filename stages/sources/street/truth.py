@@ -7,12 +7,14 @@ Conventions
 - `ignore` marks what no detector should be judged on: visibility below MIN_VISIBILITY, or a box
   whose longer side is under MIN_LONG_PX or shorter side under MIN_SHORT_PX.
 - A motorcycle's box holds machine and riders together; a rider is not a person of their own.
-- A crossing happens in the first frame in which the bottom centre of an object's box is strictly
-  on the other side of the segment than before, the way between passing through the segment.
+- A crossing happens in the first frame in which the bottom centre of an object's box is more than
+  MARGIN_PX away on the other side of the segment than before, the way between passing through the
+  segment: a foot that swings over the line and back is no crossing.
   `in` is from the left of a -> b to its right as seen on the picture (y down): for a line drawn
-  left to right, from above to below. A point exactly on the line is on neither side yet.
+  left to right, from above to below.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +28,7 @@ LABELS = ("person", "car", "motorcycle", "bus", "truck")
 MIN_VISIBILITY = 0.25
 MIN_LONG_PX = 12
 MIN_SHORT_PX = 5
+MARGIN_PX = 5.0
 
 PicturePoint = tuple[float, float]
 PictureLine = tuple[PicturePoint, PicturePoint]
@@ -69,8 +72,11 @@ def passes(line: PictureLine, before: PicturePoint, now: PicturePoint) -> bool:
     return side((before, now), a) * side((before, now), b) <= 0
 
 
-def crossings(truths: Iterable[Truth], line: PictureLine) -> list[Crossing]:
+def crossings(
+    truths: Iterable[Truth], line: PictureLine, margin_px: float = MARGIN_PX
+) -> list[Crossing]:
     """Every crossing of the segment, in frame order; ignored objects count too."""
+    length_px = math.dist(*line)
     last: dict[int, PicturePoint] = {}
     found: list[Crossing] = []
     for truth in truths:
@@ -78,7 +84,7 @@ def crossings(truths: Iterable[Truth], line: PictureLine) -> list[Crossing]:
             x1, _, x2, y2 = truth.xyxy[row].tolist()
             now = ((x1 + x2) / 2, y2)
             here = side(line, now)
-            if here == 0:
+            if abs(here) <= margin_px * length_px:
                 continue
             before = last.get(ident)
             last[ident] = now

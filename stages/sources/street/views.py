@@ -111,11 +111,11 @@ def street(rng: np.random.Generator, width: int, height: int) -> Layout:
         Lane(away, 8, 5, CITY, Stop(25 + zy - 1.5, go)),
         Lane(toward, 8, 5, CITY, Stop(170 - zy - 4.8, go)),
     ]
-    out.walks = both_ways(Path(((8.0, -10), (8.0, 130))), 5.0, 1.9) + both_ways(
-        Path(((-7.6, -10), (-7.6, 130))), 6.5, 1.6
+    out.walks = both_ways(Path(((8.0, -10), (8.0, 95))), 6.5, 1.9) + both_ways(
+        Path(((-7.6, -10), (-7.6, 95))), 9, 1.6
     )
     out.walks += crossing_walks(
-        ((-7, zy + 1.6), (7.5, zy + 1.6)), 0.9, walk, 8, ((-7.6, 110), (8.2, -10))
+        ((-7, zy + 1.6), (7.5, zy + 1.6)), 0.9, walk, 9, ((-7.6, 80), (8.2, -10))
     )
     out.areas = [
         Area(rectangle(-9.2, -20, 9.6, 300), PAVING, 13),
@@ -127,8 +127,8 @@ def street(rng: np.random.Generator, width: int, height: int) -> Layout:
     out.houses = terrace(rng, 2, 200, 9.6, 10, along_x=False) + terrace(
         rng, -5, 200, -9.2, -10, along_x=False
     )
-    out.parked = parked_row(rng, zy + 9, 120, 5.1, np.pi / 2, 0.7, along_x=False) + parked_row(
-        rng, zy + 8, 120, -4.8, -np.pi / 2, 0.6, along_x=False
+    out.parked = parked_row(rng, zy + 9, 85, 5.1, np.pi / 2, 0.7, along_x=False) + parked_row(
+        rng, zy + 8, 85, -4.8, -np.pi / 2, 0.6, along_x=False
     )
     out.trees = [
         Tree(x, float(y), float(rng.uniform(4, 6)))

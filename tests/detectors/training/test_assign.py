@@ -69,3 +69,14 @@ def test_no_boxes_is_all_background() -> None:
     made = TaskAligned()(scores, boxes, points, targets)
     assert (made.labels == CLASSES).all()
     assert made.scores.sum() == 0
+
+
+def test_a_box_that_holds_no_anchor_learns_only_when_widened() -> None:
+    points = torch.tensor([[4.0, 4.0], [12.0, 4.0]])
+    predicted = torch.tensor([[[3.0, 1.0, 8.0, 8.0], [9.0, 0.0, 16.0, 8.0]]])
+    targets = Targets(torch.tensor([0]), torch.tensor([1]), torch.tensor([[5.0, 1.0, 8.0, 8.0]]))
+    scores = torch.full((1, 2, CLASSES), 0.5)
+    assert (TaskAligned()(scores, predicted, points, targets).labels == CLASSES).all()
+    made = TaskAligned(least_px=8.0)(scores, predicted, points, targets)
+    assert made.labels.tolist() == [[1, CLASSES]]
+    assert float(made.scores[0, 0]) == pytest.approx(0.6, abs=1e-3)

@@ -39,6 +39,11 @@ def test_past_the_end_of_the_segment_is_no_crossing() -> None:
     assert crossings(walk([(95, 40), (95, 60)]), ACROSS) == []
 
 
+def test_a_foot_that_swings_over_the_line_is_no_crossing() -> None:
+    swinging = [(50, 40), (50, 52), (50, 48), (50, 53), (50, 60), (50, 54)]
+    assert crossings(walk(swinging), ACROSS) == [Crossing(4, 7, 1, "in")]
+
+
 def test_standing_on_the_line_is_no_crossing_until_it_is_left_on_the_other_side() -> None:
     assert crossings(walk([(50, 40), (50, 50), (50, 40)]), ACROSS) == []
     assert crossings(walk([(50, 40), (50, 50), (50, 60)]), ACROSS) == [Crossing(2, 7, 1, "in")]
@@ -57,7 +62,8 @@ def test_turning_the_line_round_swaps_directions(
 
 @given(st.lists(st.tuples(st.integers(11, 89), st.integers(1, 100)), min_size=2, max_size=12))
 def test_over_a_line_across_everything_directions_take_turns(points: list[tuple[int, int]]) -> None:
-    ways = [c.direction for c in crossings(walk([*points]), ((-1e4, 50.5), (1e4, 50.5)))]
+    line = ((-1e4, 50.5), (1e4, 50.5))
+    ways = [c.direction for c in crossings(walk([*points]), line, margin_px=0)]
     assert all(one != other for one, other in pairwise(ways))
     assert ways.count("in") - ways.count("out") == (points[-1][1] > 50) - (points[0][1] > 50)
 
