@@ -51,13 +51,16 @@ class Assignment:
 class TaskAligned:
     """The `topk` anchors inside each box with the highest score^alpha * IoU^beta.
 
-    `drop_hopeless` leaves out boxes for which even the best anchor's metric is <= 1e-9.
+    `drop_hopeless` leaves out boxes for which even the best anchor's metric is <= 1e-9. Sides
+    shorter than `least_px` count as that long when anchors are looked for inside: a box smaller
+    than a stride may hold none, and would be taught as background.
     """
 
     topk: int = 13
     alpha: float = 1.0
     beta: float = 6.0
     drop_hopeless: bool = False
+    least_px: float = 0.0
 
     @torch.no_grad()
     def __call__(
@@ -70,7 +73,7 @@ class TaskAligned:
         ious = iou(targets.xyxy[:, None], boxes[targets.image])
         score = scores.transpose(1, 2)[targets.image, targets.class_id]
         metric = score.pow(self.alpha) * ious.pow(self.beta)
-        inside = contains(targets.xyxy, points)
+        inside = contains(widened(targets.xyxy, self.least_px), points)
         top, index = (metric * inside).topk(min(self.topk, anchors), dim=1)
         chosen = torch.zeros_like(inside).scatter_(1, index, True) & inside
         if self.drop_hopeless:
@@ -135,6 +138,12 @@ def area(xyxy: Tensor) -> Tensor:
     """Areas (...) of boxes (..., 4); inverted boxes count as empty."""
     size = (xyxy[..., 2:] - xyxy[..., :2]).clamp(0)
     return size[..., 0] * size[..., 1]
+
+
+def widened(xyxy: Tensor, least: float) -> Tensor:
+    """Boxes (G, 4) with sides shorter than `least` stretched to it about their centres."""
+    missing = (least - (xyxy[:, 2:] - xyxy[:, :2])).clamp(min=0) / 2
+    return torch.cat([xyxy[:, :2] - missing, xyxy[:, 2:] + missing], 1)
 
 
 def contains(xyxy: Tensor, points: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ import numpy as np
 from pipeline.core.arrays import F32, F64, I64, U8
 
 PAD_VALUE = 114
-MIN_SIDE_PX = 3.0
-MOSAIC_SCALE = 0.65
+MIN_SIDE_PX = 2.0
+MOSAIC_SCALE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class Strength:
     share of a box that must remain for it to stay a target.
     """
 
-    scale: tuple[float, float] = (0.5, 1.4)
+    scale: tuple[float, float] = (0.6, 1.6)
     colour: float = 1.0
-    mosaic: float = 0.5
+    mosaic: float = 0.4
     visible: float = 0.25
     reference_px: int = 320
 
 
 STRONG = Strength()
-CALM = Strength(scale=(0.8, 1.15), colour=0.4, mosaic=0.1)
+CALM = Strength(scale=(0.85, 1.2), colour=0.4, mosaic=0.05)
 
 
 def warped(sample: Sample, size: tuple[int, int], strength: Strength, rng: Any) -> Sample:

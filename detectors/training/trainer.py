@@ -12,15 +12,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detectors.evaluate import EVALUATION_RULE, Found, Metrics, Truth, evaluate
+from detectors.evaluate import EVALUATION_RULE, Found, Truth, evaluate
 from detectors.letterbox import Letterbox
-from detectors.training.assign import Targets
+from detectors.training.assign import Targets, TaskAligned
 from detectors.training.data import Batch, Folder, Loader, Picture, read_image, read_index
 from detectors.training.losses import DetectionLoss, Losses
 from detectors.training.schedule import Schedule, ema_decay
+from detectors.yolo_nas.heads import STRIDES
 from detectors.yolo_nas.model import YoloNASModule, build
 from detectors.yolo_nas.postprocess import suppress
 
@@ -105,7 +107,7 @@ class Trainer:
         self.model = build(recipe.variant, len(recipe.class_names)).train()
         self.ema = Ema(self.model, recipe.ema_limit)
         self.optimizer = _optimizer(self.model, recipe.weight_decay)
-        self.loss = DetectionLoss()
+        self.loss = DetectionLoss(assigner=TaskAligned(least_px=STRIDES[0]))
         self._stop = False
         if resume:
             self._restore(out / "last.pth")
@@ -129,15 +131,20 @@ class Trainer:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def evaluate(self) -> Metrics:
-        """Metrics of the averaged model on the val pictures of all folders; logs them."""
-        pictures = [p for f in self.recipe.folders for p in read_index(f.path, "val")]
+    def evaluate(self) -> float:
+        """Mean over the folders' val splits of the averaged model's mAP at IoU 0.5; logs each."""
         size = self.recipe.evaluation_px
-        found = [self._detect(p, Letterbox(size, size)) for p in pictures]
-        truths = [Truth(p.xyxy, p.class_id, p.labelled) for p in pictures]
-        metrics = evaluate(found, truths, len(self.recipe.class_names))
-        self._record(**metrics.named(self.recipe.class_names))
-        return metrics
+        letterbox, names = Letterbox(size, size), self.recipe.class_names
+        means = []
+        for folder in self.recipe.folders:
+            pictures = read_index(folder.path, "val")
+            if pictures:
+                found = [self._detect(picture, letterbox) for picture in pictures]
+                truths = [Truth(p.xyxy, p.class_id, p.labelled) for p in pictures]
+                metrics = evaluate(found, truths, len(names))
+                means.append(metrics.map50)
+                self._record(folder=folder.path.name, **metrics.named(names))
+        return float(np.mean(means)) if means else 0.0
 
     def save(self, path: Path) -> None:
         """Write everything that going on needs; the file appears whole or not at all."""
@@ -204,9 +211,9 @@ class Trainer:
         xyxy, score, class_id = suppress(boxes[0].numpy(), scores[0].numpy(), EVALUATION_RULE)
         return Found(transform.to_source(xyxy), score, class_id)
 
-    def _keep_best(self, metrics: Metrics) -> None:
-        if metrics.map50 > self.best:
-            self.best = metrics.map50
+    def _keep_best(self, map50: float) -> None:
+        if map50 > self.best:
+            self.best = map50
             self.save(self.out / "best.pth")
 
     def _restore(self, path: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from detectors.letterbox import Letterbox
 from detectors.yolo_nas.postprocess import Suppression, suppress
-from detectors.yolo_nas.variants import VARIANTS
 from pipeline.core.arrays import F32, I64, U8
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
@@ -59,11 +58,12 @@ class YoloNAS:
 
     @classmethod
     def load(cls, source: str | Path) -> YoloNAS:
-        """From an .onnx or .pth file of this project, or the name of a variant in `weights/`.
+        """From an .onnx or .pth file of this project, or the name of a bundled model.
 
         Raises FileNotFoundError when there is no such file, ValueError when it is of another kind.
         """
-        path = WEIGHTS / f"{source}.onnx" if str(source) in VARIANTS else Path(source)
+        bundled = WEIGHTS / f"{source}.onnx"
+        path = bundled if bundled.is_file() else Path(source)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such model file")
         if path.suffix == ".onnx":
