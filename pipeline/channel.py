@@ -28,8 +28,9 @@ class Channel(Generic[T]):
 
     `when_full` says what `put` does when there is no room: `block` until there is,
     `drop_oldest` item waiting, or `drop_newest`, the offered item itself. `on_drop` is told every
-    dropped item, in the dropping thread, outside the lock. Channels that are read together share
-    one `condition`, which is notified at every change.
+    dropped item before any later item can be taken; it is called with the lock held, so it must be
+    quick and must not use a channel. Channels that are read together share one `condition`, which
+    is notified at every change.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class Channel(Generic[T]):
                 self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
             self._offered += 1
             victim, accepted = self._place(item)
+            if victim is not None:
+                self._report([victim])
             self._changed.notify_all()
-        if victim is not None:
-            self._report([victim])
         return accepted
 
     def _place(self, item: T) -> tuple[T | None, bool]:
@@ -114,8 +115,8 @@ class Channel(Generic[T]):
             victims = list(self._items)
             self._items.clear()
             self._dropped += len(victims)
+            self._report(victims)
             self._changed.notify_all()
-        self._report(victims)
 
     def _report(self, victims: list[T]) -> None:
         if self._on_drop is not None:

@@ -137,7 +137,7 @@ class Stream:
         except SourceError as failure:
             return failure
         except Exception as failure:
-            log.exception("stream %r: unexpected", self.id)
+            log.debug("stream %r", self.id, exc_info=True)
             return DecodeError(self.id, f"unexpected {type(failure).__name__}: {failure}")
         finally:
             self._hold(None)
@@ -152,6 +152,8 @@ class Stream:
         first_seq = self.account.next_seq
         try:
             for frame in source.frames():
+                if self._ended:
+                    return
                 self._count_skipped(frame.info.seq)
                 self.account.decode()
                 if not self._is_up:

@@ -101,9 +101,12 @@ class Report:
 
     streams: list[StreamReport]
     sinks: list[SinkReport]
+    error: str | None = None
+    """What befell the run as a whole, such as a drain that was not done in time."""
 
     @property
     def errors(self) -> list[str]:
-        """One line for each stream or sink that failed."""
-        errors = [stream.error for stream in self.streams] + [sink.error for sink in self.sinks]
+        """One line for the run, and for each stream or sink, that failed."""
+        errors = [self.error, *(stream.error for stream in self.streams)]
+        errors += [sink.error for sink in self.sinks]
         return [error for error in errors if error is not None]

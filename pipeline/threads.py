@@ -15,11 +15,13 @@ class Threads:
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
+        self._waited: dict[str, asyncio.Future[None]] = {}
 
     async def run(self, name: str, work: Callable[[], None]) -> None:
-        """Do the work in a thread of that name; returns or raises as it does."""
+        """Do the work in a thread of that name; returns or raises as it does, or returns when the
+        thread is abandoned."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done = self._waited[name] = loop.create_future()
 
         def finish(error: BaseException | None) -> None:
             if done.done():
@@ -43,10 +45,20 @@ class Threads:
         thread.start()
         await done
 
+    def abandon(self, name: str) -> None:
+        """Wait no longer for the thread of that name. For the loop's thread."""
+        done = self._waited.get(name)
+        if done is not None and not done.done():
+            log.warning("%s does not return and is abandoned", name)
+            done.set_result(None)
+
+    def abandon_all(self) -> None:
+        """Wait for none any longer. For the loop's thread."""
+        for name in self._waited:
+            self.abandon(name)
+
     def join(self, timeout_s: float) -> None:
-        """Wait until all have returned, together at most `timeout_s`."""
+        """Wait until those that are not abandoned have returned, together at most `timeout_s`."""
         share_s = timeout_s / max(1, len(self._threads))
         for thread in self._threads:
             thread.join(share_s)
-            if thread.is_alive():
-                log.warning("thread %r does not return and is abandoned", thread.name)

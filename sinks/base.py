@@ -44,7 +44,8 @@ class Sink(Protocol):
     def write(self, messages: Sequence[Outgoing]) -> None:
         """Take messages, in order. May buffer. Raising means: not one of these was taken.
 
-        Raises `Backpressure`, `SinkUnavailable` (try the same messages again) or `Rejected`.
+        Raises `Backpressure`, `SinkUnavailable` (try the same messages again), `Rejected`, or
+        `SinkGone`, after which nothing is called but `close`.
         """
 
     def flush(self, timeout_s: float) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from pipeline.core.errors import SinkUnavailable
+from pipeline.core.errors import SinkError, SinkGone, SinkUnavailable
 from sinks.base import Outgoing
 from sinks.paths import STREAM_ID, check_template, fixed_folder, path_for
 
@@ -100,12 +100,10 @@ class JsonLinesSink:
             file = self._files[path] = FileIO(path, "w")
         return file
 
-    def _unavailable(self, error: OSError, path: Path | str) -> SinkUnavailable:
+    def _unavailable(self, error: OSError, path: Path | str) -> SinkError:
         if isinstance(error, BrokenPipeError):
-            why = "the reader of standard output is gone"
-        else:
-            why = f"{path}: {error.strerror or error}"
-        return SinkUnavailable(self.name, why)
+            return SinkGone(self.name, "the reader of standard output is gone")
+        return SinkUnavailable(self.name, f"{path}: {error.strerror or error}")
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

@@ -1,22 +1,25 @@
 """`eyrie demo`: three drawn street cameras through the real pipeline, beside the truth."""
 
 import asyncio
+import signal
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.run import run
+from pipeline.cli.run import finish, run
 from pipeline.config import PipelineConfig
 from pipeline.config_file import parse_config
 from pipeline.core.boxes import iou_matrix
+from pipeline.core.errors import SinkUnavailable
 from pipeline.core.messages import FrameMessage, decode
 from pipeline.telemetry import StreamReport
 from stages.sources.street import LABELS, Crossing, StreetScene, Truth, crossings
@@ -66,21 +69,38 @@ def run_demo(out: Path, seconds: float, quiet: bool) -> int:
     console = Console(stderr=True, quiet=quiet)
     with console.status(f"drawing {len(CAMERAS)} cameras, {seconds:g} s each"):
         recordings = record(out / "cameras", seconds)
-    report, _ = asyncio.run(run(configure(recordings, out), quiet))
-    for error in report.errors:
-        Console(stderr=True).print(f"eyrie: {error}", markup=False)
-    by_id = {stream.stream_id: stream for stream in report.streams}
-    if not quiet:
+    outcome = asyncio.run(run(configure(recordings, out), quiet))
+    if outcome.report is not None and not quiet:
+        by_id = {stream.stream_id: stream for stream in outcome.report.streams}
         _print([(r, by_id[r.camera.name]) for r in recordings], out)
-    return 1 if report.errors else 0
+    return finish(outcome, console, quiet=True)
 
 
 def record(folder: Path, seconds: float) -> list[Recording]:
-    """Draw and encode all cameras, in parallel processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-        jobs = [processes.submit(_record, camera, folder, seconds) for camera in CAMERAS]
-        return [job.result() for job in jobs]
+    """Draw and encode all cameras, in parallel processes that end with this one. Raises
+    `SinkUnavailable` when the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with terminable(), get_context("spawn").Pool(len(CAMERAS)) as processes:
+            jobs = [(camera, folder, seconds) for camera in CAMERAS]
+            return processes.starmap(_record, jobs)
+    except OSError as error:
+        why = f"{folder} cannot be written: {error.strerror or error}"
+        raise SinkUnavailable("demo", why) from error
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends the block as an exception, so that what it has started is ended too."""
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _record(camera: Camera, folder: Path, seconds: float) -> Recording:

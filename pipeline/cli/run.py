@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import (
@@ -28,37 +29,63 @@ _ABORTED = 130
 
 def run_pipeline(config: PipelineConfig, quiet: bool) -> int:
     """Run to the end, print the table: the exit code."""
-    report, aborted = asyncio.run(run(config, quiet))
-    if not quiet:
-        print_report(report, _table_console(config))
-    for error in report.errors:
-        Console(stderr=True).print(f"eyrie: {error}", markup=False, highlight=False, soft_wrap=True)
-    if aborted:
+    return finish(asyncio.run(run(config, quiet)), _table_console(config), quiet)
+
+
+def finish(outcome: "Outcome", console: Console, quiet: bool) -> int:
+    """Print the table and what went wrong: the exit code."""
+    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+    if outcome.report is None:
+        complaints.print("eyrie: stopped before it had started")
         return _ABORTED
-    return 1 if report.errors else 0
+    if not quiet:
+        print_report(outcome.report, console)
+    for error in outcome.report.errors:
+        complaints.print(f"eyrie: {error}", markup=False)
+    if outcome.aborted:
+        return _ABORTED
+    return 1 if outcome.report.errors else 0
 
 
-async def run(config: PipelineConfig, quiet: bool) -> tuple[Report, bool]:
-    """Run in this loop with signals and progress: the account, and whether it was aborted."""
-    async with Pipeline(config) as pipeline:
-        with _signals(pipeline) as signals:
-            done = asyncio.create_task(pipeline.wait())
-            with _Bars(quiet) as bars:
-                while not done.done():
-                    await asyncio.wait([done], timeout=_REFRESH_S)
-                    bars.show(pipeline.report())
-            return await done, len(signals) > 1
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: its account, None if it never started, and whether it was aborted."""
+
+    report: Report | None
+    aborted: bool
+
+
+async def run(config: PipelineConfig, quiet: bool) -> Outcome:
+    """Run in this loop with signals and progress."""
+    pipeline = Pipeline(config)
+    with _signals(pipeline) as signals:
+        try:
+            async with pipeline:
+                done = asyncio.create_task(pipeline.wait())
+                with _Bars(quiet) as bars:
+                    while not done.done():
+                        await asyncio.wait([done], timeout=_REFRESH_S)
+                        bars.show(pipeline.report())
+                report = await done
+        except asyncio.CancelledError:
+            if not signals:
+                raise
+            return Outcome(None, aborted=True)
+    return Outcome(report, aborted=len(signals) > 1)
 
 
 @contextmanager
 def _signals(pipeline: Pipeline) -> Iterator[list[signal.Signals]]:
-    """First SIGTERM or SIGINT drains, second aborts. Gives the signals that came."""
-    loop = asyncio.get_running_loop()
+    """First SIGTERM or SIGINT drains, second aborts; while the run is still opening, the first
+    cancels it. Gives the signals that came."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     came: list[signal.Signals] = []
 
     def on_signal(number: signal.Signals) -> None:
         came.append(number)
-        if len(came) == 1:
+        if not pipeline.started and task is not None:
+            task.cancel()
+        elif len(came) == 1:
             pipeline.drain()
         else:
             pipeline.abort()

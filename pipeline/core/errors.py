@@ -12,7 +12,8 @@
     └── SinkError
         ├── SinkUnavailable         the receiver is away                  (retryable)
         ├── Backpressure            not taken now, try in `retry_after_s` (retryable)
-        └── Rejected                a message that the receiver will never take
+        ├── Rejected                messages that the receiver will never take
+        └── SinkGone                the receiver will never come back
 
 Every message is one line for the user: what, which stream or key, why, what to do. None holds a
 secret.
@@ -20,11 +21,16 @@ secret.
 
 from typing import ClassVar
 
+from pipeline.core.log import one_line
+
 
 class EyrieError(Exception):
-    """Root of all errors that Eyrie raises on purpose."""
+    """Root of all errors that Eyrie raises on purpose. Its text is kept to one line."""
 
     retryable: ClassVar[bool] = False
+
+    def __init__(self, why: str) -> None:
+        super().__init__(one_line(why))
 
 
 class ConfigError(EyrieError):
@@ -41,7 +47,7 @@ class SourceError(EyrieError):
     def __init__(self, stream_id: str, why: str) -> None:
         super().__init__(f"stream {stream_id!r}: {why}")
         self.stream_id = stream_id
-        self.why = why
+        self.why = one_line(why)
 
 
 class SourceUnavailable(SourceError):
@@ -78,7 +84,7 @@ class SinkError(EyrieError):
     def __init__(self, sink: str, why: str) -> None:
         super().__init__(f"sink {sink!r}: {why}")
         self.sink = sink
-        self.why = why
+        self.why = one_line(why)
 
 
 class SinkUnavailable(SinkError):
@@ -95,6 +101,10 @@ class Backpressure(SinkError):
     def __init__(self, sink: str, why: str, retry_after_s: float) -> None:
         super().__init__(sink, why)
         self.retry_after_s = retry_after_s
+
+
+class SinkGone(SinkError):
+    """The receiver will never come back, such as a closed pipe: nothing more can be delivered."""
 
 
 class Rejected(SinkError):

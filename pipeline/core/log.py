@@ -15,6 +15,12 @@ def redact(text: str) -> str:
     return _CREDENTIALS.sub(r"\g<scheme>***@", text)
 
 
+def one_line(text: str) -> str:
+    """The text on one line of valid UTF-8: what does not print, such as a line break or a byte of
+    a file name that is no text, is escaped as Python writes it."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def get_logger(name: str) -> logging.Logger:
     """The logger of a module; call with `__name__`."""
     return logging.getLogger(f"eyrie.{name}")

@@ -186,3 +186,24 @@ async def test_an_unreachable_broker_fails_the_start(sink: dict[str, str], tmp_p
     stream = {"id": "a", "source": {"kind": "file", "path": str(encode(tmp_path / "a.mp4", 5))}}
     with pytest.raises(SinkUnavailable, match=str(port)):
         await run([stream], [{**filled, "connect_timeout_s": 2}])
+
+
+async def test_a_camera_that_hangs_does_not_hold_up_a_drain(
+    make_server: ServerMaker, tmp_path: Path
+) -> None:
+    server = await asyncio.to_thread(make_server, "rtsp")
+    source = {"kind": "rtsp", "url": f"rtsp://127.0.0.1:{server.port}/people"}
+    stream = {"id": "camera", "source": {**source, "read_timeout_s": 60}}
+    sink = {"kind": "jsonl", "path": str(tmp_path / "camera.jsonl")}
+    config = parse_config({"streams": [stream], "sinks": [sink]})
+    async with Pipeline(config, detector=DETECTOR) as pipeline:
+        while pipeline.report().streams[0].published < 5:
+            await asyncio.sleep(0.01)
+        server.pause()
+        pipeline.drain()
+        report = await asyncio.wait_for(pipeline.wait(), 15)
+        server.resume()
+    assert report.errors == []
+    last = decode((tmp_path / "camera.jsonl").read_text().splitlines()[-1])
+    assert isinstance(last, EndOfStreamMessage)
+    assert last.decoded == last.published + sum(last.dropped.values())

@@ -1,5 +1,6 @@
 """The account of a channel holds whatever two threads do to it."""
 
+import sys
 import threading
 
 import pytest
@@ -96,3 +97,29 @@ def test_take_ends_when_aborted() -> None:
 def test_a_channel_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1, not 0"):
         Channel(0, "block")
+
+
+def test_a_drop_is_told_before_any_later_item_can_be_taken() -> None:
+    told: list[int] = []
+    seen: list[tuple[int, list[int]]] = []
+    channel: Channel[int] = Channel(1, "drop_oldest", on_drop=told.append)
+
+    def consume() -> None:
+        while items := channel.take(1):
+            seen.append((items[0], list(told)))
+
+    consumer = threading.Thread(target=consume)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        consumer.start()
+        for item in range(20_000):
+            channel.put(item)
+        channel.close()
+        consumer.join(30)
+    finally:
+        sys.setswitchinterval(interval)
+    taken = [item for item, _ in seen]
+    for place, (item, known) in enumerate(seen):
+        before = set(range(item)) - set(taken[:place])
+        assert before <= set(known)

@@ -1,12 +1,15 @@
 """Whole runs: real decoding, real threads, a scripted detector, files as sinks."""
 
 import asyncio
+import gc
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +21,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, SinkUnavailable
 from pipeline.core.messages import EndOfStreamMessage, FrameMessage, Message, decode
 from pipeline.telemetry import Report
+from sinks.base import Outgoing
 from sinks.memory import MemorySink
 from tests.stages.sources.clips import encode
 
@@ -191,3 +195,115 @@ async def test_annotated_video_has_every_frame(tmp_path: Path) -> None:
     assert report.errors == []
     with av.open(str(tmp_path / "out" / "a.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 20
+
+
+async def test_a_drain_that_is_not_done_in_time_is_an_error(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    def stuck(image: U8) -> Detections:
+        held.wait(30)
+        return one_person(image)
+
+    clip = encode(tmp_path / "a.mp4", 60)
+    config = configuration(tmp_path, [clip], drain_timeout_s=0.05)
+    async with Pipeline(config, detector=ScriptedDetector(("person",), stuck)) as pipeline:
+        while pipeline.report().streams[0].decoded < 5:
+            await asyncio.sleep(0)
+        pipeline.drain()
+        report = await asyncio.wait_for(pipeline.wait(), 10)
+        held.set()
+    assert report.errors == ["the run was not drained within 0.05 s and was aborted"]
+
+
+class FaultySink(MemorySink):
+    """Raises what no sink should."""
+
+    def write(self, messages: Sequence[Outgoing]) -> None:
+        raise ValueError("oops")
+
+
+async def test_a_faulty_sink_is_reported_and_the_others_get_everything(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "a.mp4", 8)
+    faulty, good = FaultySink("faulty"), MemorySink("good")
+    config = configuration(tmp_path, [clip])
+    async with Pipeline(config, detector=DETECTOR, sinks=[faulty, good]) as pipeline:
+        report = await pipeline.wait()
+    (error,) = report.errors
+    assert error.startswith("sink 'faulty': unexpected ValueError: oops (")
+    assert report.sinks[0].undelivered == len(good.messages) == report.sinks[1].delivered
+
+
+async def test_a_run_whose_every_sink_is_gone_ends_by_itself(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "a.mp4", 3000)
+    config = configuration(tmp_path, [clip]).model_copy(update={"sinks": ()})
+    async with Pipeline(config, detector=DETECTOR, sinks=[FaultySink("faulty")]) as pipeline:
+        report = await asyncio.wait_for(pipeline.wait(), 60)
+    (stream,) = report.streams
+    assert stream.decoded == stream.published + sum(stream.dropped.values()) < 3000
+
+
+async def test_a_surprise_in_the_detector_is_an_engine_error_and_every_frame_is_accounted(
+    tmp_path: Path,
+) -> None:
+    def surprise(image: U8) -> Detections:
+        raise RuntimeError("boom")
+
+    config = configuration(tmp_path, [encode(tmp_path / "a.mp4", 40)])
+    detector = ScriptedDetector(("person",), surprise)
+    async with Pipeline(config, detector=detector) as pipeline:
+        with pytest.raises(EngineRunError, match="scripted: unexpected RuntimeError: boom"):
+            await pipeline.wait()
+    (stream,) = pipeline.report().streams
+    assert stream.decoded == stream.published + sum(stream.dropped.values())
+
+
+async def test_a_failure_that_nobody_waits_for_is_silent(tmp_path: Path) -> None:
+    def broken(image: U8) -> Detections:
+        raise EngineRunError("model m: out of memory")
+
+    config = configuration(tmp_path, [encode(tmp_path / "a.mp4", 10)])
+    async with Pipeline(config, detector=ScriptedDetector(("person",), broken)) as pipeline:
+        while pipeline.report().streams[0].decoded == 0:
+            await asyncio.sleep(0)
+    gc.collect()  # a task with an unread exception would complain here
+
+
+async def test_cancelling_the_start_closes_what_opens_later(tmp_path: Path) -> None:
+    opening, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class SlowSink(MemorySink):
+        def open(self) -> None:
+            opening.set()
+            go_on.wait(30)
+            super().open()
+
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    config = configuration(tmp_path, [encode(tmp_path / "a.mp4", 5)])
+    pipeline = Pipeline(config, detector=DETECTOR, sinks=[SlowSink()])
+    start = asyncio.create_task(pipeline.__aenter__())
+    await asyncio.to_thread(opening.wait, 30)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    go_on.set()
+    assert await asyncio.to_thread(closed.wait, 30)
+
+
+async def test_one_stream_that_cannot_be_drawn_does_not_end_the_video_of_the_others(
+    tmp_path: Path,
+) -> None:
+    good = encode(tmp_path / "good.mp4", 10)
+    wide = tmp_path / "wide.png"
+    cv2.imwrite(str(wide), np.zeros((64, 17_000, 3), np.uint8))
+    streams = [
+        {"id": "wide", "source": {"kind": "images", "path": str(wide)}},
+        {"id": "good", "source": {"kind": "file", "path": str(good)}},
+    ]
+    sinks = [{"kind": "video", "path": str(tmp_path / "out" / "{stream_id}.mp4")}]
+    report = await finish(parse_config({"streams": streams, "sinks": sinks}))
+    (error,) = report.errors
+    assert "no more pictures of stream 'wide'" in error
+    assert report.sinks[0].delivered == 10

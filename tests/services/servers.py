@@ -1,6 +1,7 @@
 """Real servers for tests: found on this machine, started on free ports, stopped for sure."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -73,6 +74,18 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        """Freeze the process: it answers nothing, and its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen process go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def accepts(self) -> bool:
         """Whether something listens on the port."""

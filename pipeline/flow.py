@@ -1,0 +1,171 @@
+"""The middle of a run: frames of all streams through the detector, results to all sinks.
+
+    stream thread ─► lane ─┐                                             ┌─► channel ─► sink thread
+                           ├─► detect thread ─► inbox ─► publish thread ─┤
+    stream thread ─► lane ─┘                                             └─► channel ─► sink thread
+
+Closing flows the way the frames do: a stream closes its lane, the detect thread the inbox when all
+lanes are finished, the publish thread the channels of the sinks. So a drain is `stop` on every
+stream and waiting; an abort is `abort` on every channel.
+"""
+
+import threading
+from dataclasses import dataclass
+
+from detectors.base import Detector
+from pipeline.channel import Channel
+from pipeline.compose import Composer
+from pipeline.config import BatchConfig
+from pipeline.core.arrays import U8
+from pipeline.core.clock import Clock
+from pipeline.core.detections import Detections
+from pipeline.core.errors import EngineRunError, EyrieError
+from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.log import get_logger
+from pipeline.core.messages import Message
+from pipeline.outlet import Outlet, Picture, PictureOutlet
+from pipeline.stream import Stream, StreamChange, StreamDown, StreamEnded, StreamUp
+from pipeline.telemetry import Report
+from sinks.base import Outgoing
+from stages.annotate import draw
+from stages.batch import Batcher
+
+log = get_logger(__name__)
+
+_MOST_PER_TURN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Detected:
+    """A frame's result on its way to be published; pixels only when somebody draws."""
+
+    info: FrameInfo
+    detections: Detections
+    image: U8 | None
+
+
+class Flow:
+    """Streams, composers and outlets of one run, and the two loops between them.
+
+    Filled before the loops start. `detect` and `publish` are each the whole work of a thread;
+    everything else may be called from any thread and never blocks.
+    """
+
+    def __init__(self, detector: Detector, batch: BatchConfig, clock: Clock) -> None:
+        self.condition = threading.Condition()
+        self.streams: dict[str, Stream] = {}
+        self.composers: dict[str, Composer] = {}
+        self.outlets: list[Outlet] = []
+        self.picture_outlets: list[PictureOutlet] = []
+        self._detector = detector
+        self._batcher = Batcher(self.condition, batch.size, batch.within_ms / 1000, clock)
+        self._inbox: Channel[_Detected | StreamChange] = Channel(
+            4 * batch.size + 16, "block", on_drop=self._count_stopped
+        )
+        self._ending: dict[str, StreamEnded] = {}
+
+    @property
+    def all_outlets(self) -> list[Outlet | PictureOutlet]:
+        """Of messages and of pictures."""
+        return [*self.outlets, *self.picture_outlets]
+
+    def tell(self, change: StreamChange) -> None:
+        """What a stream says of itself. Blocks while the inbox is full."""
+        self._inbox.put(change)
+
+    def stop(self) -> None:
+        """No new frames; what is decoded goes on to the sinks."""
+        for stream in self.streams.values():
+            stream.stop()
+
+    def abort(self) -> None:
+        """Frames that wait are dropped and counted, messages that wait are given up."""
+        for stream in self.streams.values():
+            stream.stop()
+            stream.lane.abort()
+        self._inbox.abort()
+        for outlet in self.all_outlets:
+            outlet.abort()
+
+    def report(self) -> Report:
+        """The account as of now."""
+        streams = [composer.snapshot() for composer in self.composers.values()]
+        return Report(streams, [outlet.report for outlet in self.all_outlets])
+
+    def detect(self) -> None:
+        """Batches through the detector until all lanes are finished. Raises `EngineRunError`."""
+        lanes = [stream.lane for stream in self.streams.values()]
+        draws = bool(self.picture_outlets)
+        while frames := self._batcher.take(lanes):
+            for frame, found in zip(frames, self._detect(frames), strict=True):
+                self._inbox.put(_Detected(frame.info, found, frame.image if draws else None))
+        self._inbox.close()
+
+    def _detect(self, frames: list[Frame]) -> list[Detections]:
+        try:
+            return self._detector.detect([frame.image for frame in frames])
+        except Exception as error:
+            for frame in frames:
+                self._drop(frame.info)
+            if isinstance(error, EyrieError):
+                raise
+            why = f"unexpected {type(error).__name__}: {error}"
+            raise EngineRunError(f"model {self._detector.name}: {why}") from error
+
+    def publish(self) -> None:
+        """Results to messages and pictures until the inbox is finished."""
+        while items := self._inbox.take(_MOST_PER_TURN):
+            for item in items:
+                self._handle(item)
+            if all(outlet.channel.closed for outlet in self.all_outlets):
+                log.error("every sink is gone: stopping")
+                self.stop()
+        for outlet in self.all_outlets:
+            outlet.channel.close()
+
+    def _handle(self, item: _Detected | StreamChange) -> None:
+        match item:
+            case _Detected(info=info):
+                self._publish_frame(item)
+                self._end_if_settled(info.stream_id)
+            case StreamUp(stream_id=stream_id):
+                self._send(self.composers[stream_id].up(item))
+            case StreamDown(stream_id=stream_id):
+                self._send(self.composers[stream_id].down(item))
+            case StreamEnded(stream_id=stream_id):
+                self._ending[stream_id] = item
+                self._end_if_settled(stream_id)
+
+    def _publish_frame(self, item: _Detected) -> None:
+        stream_id = item.info.stream_id
+        composer = self.composers[stream_id]
+        messages, tracks = composer.frame(item.info, item.detections)
+        self._send(messages)
+        if item.image is not None:
+            caption = f"{stream_id}  {item.info.pts_ns / 1e9:.1f} s"
+            image = draw(item.image, tracks, self._detector.labels, composer.lines, caption)
+            self._show(Picture(stream_id, item.info, image))
+
+    def _end_if_settled(self, stream_id: str) -> None:
+        """The end of a stream is told after the last of its frames."""
+        composer = self.composers[stream_id]
+        if stream_id in self._ending and composer.account.settled:
+            self._send(composer.end(self._ending.pop(stream_id)))
+            self._show(Picture(stream_id, None, None))
+
+    def _send(self, messages: list[Message]) -> None:
+        outgoing = [Outgoing.of(message) for message in messages]
+        for outlet in self.outlets:
+            for message in outgoing:
+                outlet.channel.put(message)
+
+    def _show(self, picture: Picture) -> None:
+        for outlet in self.picture_outlets:
+            outlet.channel.put(picture)
+
+    def _count_stopped(self, item: _Detected | StreamChange) -> None:
+        if isinstance(item, _Detected):
+            self._drop(item.info)
+
+    def _drop(self, info: FrameInfo) -> None:
+        self.streams[info.stream_id].account.drop(info.seq, "stopped")
