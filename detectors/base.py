@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pipeline.core.arrays import AnyArray, U8
+from pipeline.core.arrays import U8, AnyArray
 from pipeline.core.detections import Detections
 
 Precision = Literal["int8", "fp16", "fp32"]

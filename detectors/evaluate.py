@@ -19,6 +19,7 @@ import numpy as np
 
 from detectors.yolo_nas.postprocess import Suppression
 from pipeline.core.arrays import F32, F64, I8, I64, Bool
+from pipeline.core.boxes import iou_matrix
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
@@ -99,7 +100,7 @@ def _verdicts(xyxy: F32, wanted: F32, ignored: F32) -> I8:
     """(10, N) verdicts on boxes in descending order of score: 1 hit, 0 mistake, -1 no matter."""
     verdicts = _matches(xyxy, wanted).astype(np.int8)
     if len(xyxy) and len(ignored):
-        near = iou_matrix(xyxy, ignored).max(axis=1) >= IOU_THRESHOLDS[:, None]
+        near = _ious(xyxy, ignored).max(axis=1) >= IOU_THRESHOLDS[:, None]
         verdicts[(verdicts == 0) & near] = -1
     return verdicts
 
@@ -109,7 +110,7 @@ def _matches(xyxy: F32, wanted: F32) -> Bool:
     hits = np.zeros((len(IOU_THRESHOLDS), len(xyxy)), np.bool_)
     if len(xyxy) == 0 or len(wanted) == 0:
         return hits
-    ious = iou_matrix(xyxy, wanted)
+    ious = _ious(xyxy, wanted)
     for row, threshold in zip(hits, IOU_THRESHOLDS, strict=True):
         free = np.ones(len(wanted), np.bool_)
         for n in np.flatnonzero(ious.max(axis=1) >= threshold):
@@ -120,16 +121,9 @@ def _matches(xyxy: F32, wanted: F32) -> Bool:
     return hits
 
 
-def iou_matrix(a: F32, b: F32) -> F64:
-    """IoU of every pair: (N, 4) and (M, 4) xyxy -> (N, M)."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    near = np.maximum(a[:, None, :2], b[None, :, :2])
-    far = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = np.clip(far - near, 0, None).prod(-1)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(-1), (b[:, 2:] - b[:, :2]).prod(-1)
-    union = area_a[:, None] + area_b[None] - overlap
-    ious: F64 = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return ious
+def _ious(a: F32, b: F32) -> F64:
+    """In double precision: a threshold is met or not by less than float32 tells."""
+    return iou_matrix(a.astype(np.float64), b.astype(np.float64))
 
 
 def _area_under(verdicts: I8, boxes: int) -> F64:

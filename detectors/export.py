@@ -21,13 +21,13 @@ import numpy as np
 import onnx
 import torch
 
+from detectors.yolo_nas.detector import METADATA_KEY
 from detectors.yolo_nas.fuse import fold_batch_norms
 from detectors.yolo_nas.heads import STRIDES
 from detectors.yolo_nas.model import YoloNASModule, from_checkpoint
 
 log = logging.getLogger(__name__)
 
-METADATA_KEY = "eyrie.model"
 PRECISION_KEY = "eyrie.precision"
 OPSET = 17
 KERNEL_RANK = 4

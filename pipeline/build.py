@@ -5,6 +5,7 @@ it uses.
 """
 
 import hashlib
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from detectors.base import Detector
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
 from pipeline.config import (
+    LONGEST_ID,
     FileSourceConfig,
     FolderSourceConfig,
+    ImagesSourceConfig,
     JsonLinesSinkConfig,
     KafkaSinkConfig,
     LineConfig,
@@ -29,11 +32,12 @@ from pipeline.config import (
     VideoSinkConfig,
 )
 from pipeline.core.clock import Clock, utc_datetime
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, EngineLoadError
 from pipeline.core.geometry import Line
 from pipeline.core.messages import Model, Producer
 from pipeline.stream import MakeSource
 from sinks.base import PictureSink, Sink
+from sinks.paths import STREAM_ID, path_for
 from stages.base import Source, Tracker
 from stages.zones.line import LineCounter
 
@@ -43,7 +47,8 @@ AnySink = Sink | PictureSink
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
     """All streams, with every `files` source replaced by one stream per file.
 
-    Raises `ConfigError` when a pattern finds nothing.
+    Raises `ConfigError` when a pattern finds nothing, two streams get one id, or a sink would write
+    over a source or another sink's file.
     """
     from stages.sources.find import expand
 
@@ -62,7 +67,41 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
             streams.append(
                 stream.model_copy(update={"id": f"{stream.id}-{found.name}", "source": file})
             )
+    _check_ids(streams)
+    _check_files(config, streams)
     return streams
+
+
+def _check_ids(streams: Sequence[StreamConfig]) -> None:
+    seen: set[str] = set()
+    for stream in streams:
+        if len(stream.id) > LONGEST_ID:
+            why = f"the id {stream.id!r} is longer than {LONGEST_ID}: give this stream a shorter id"
+            raise ConfigError("streams", why)
+        if stream.id in seen:
+            why = f"two streams get the id {stream.id!r}; kind files makes ids of the form ID-FILE"
+            raise ConfigError("streams", why)
+        seen.add(stream.id)
+
+
+def _check_files(config: PipelineConfig, streams: Sequence[StreamConfig]) -> None:
+    """No sink writes where a source reads or another sink writes."""
+    taken = {
+        stream.source.path.resolve(): f"stream {stream.id!r} reads"
+        for stream in streams
+        if isinstance(stream.source, FileSourceConfig | ImagesSourceConfig)
+    }
+    for place, sink in enumerate(config.sinks):
+        if not isinstance(sink, JsonLinesSinkConfig | VideoSinkConfig) or sink.path == "-":
+            continue
+        key = f"sinks[{place}].path"
+        if isinstance(sink, VideoSinkConfig) and STREAM_ID not in sink.path and len(streams) > 1:
+            raise ConfigError(key, f"a video of several streams needs {STREAM_ID} in its path")
+        for path in {path_for(sink.path, stream.id).resolve() for stream in streams}:
+            if path in taken:
+                why = f"would write over {str(path)!r}, which {taken[path]}: choose another place"
+                raise ConfigError(key, why)
+            taken[path] = f"sinks[{place}] writes"
 
 
 def source_maker(stream: StreamConfig, clock: Clock) -> MakeSource:
@@ -139,6 +178,9 @@ def _make_street(
 def make_detector(config: ModelConfig, least_score: float) -> YoloNasDetector:
     """Load the model; it finds what scores `least_score` or more. Raises `EngineLoadError`."""
     path = resolve(config.name)
+    if path.suffix == ".pth":
+        why = "is a checkpoint: make an ONNX file of it with python -m detectors.export"
+        raise EngineLoadError(f"model {config.name!r} {why}")
     return YoloNasDetector(
         OnnxRuntimeEngine(path, config.threads),
         path,
@@ -245,7 +287,8 @@ def make_producer(config: PipelineConfig, detector: Detector, clock: Clock) -> P
 def _run_id(config: PipelineConfig, clock: Clock) -> str:
     """The same for every run over the same files, so that a re-run gives the same message ids; new
     for every run with a live stream, whose frames never come again."""
-    said = config.model_dump_json(exclude={"sinks"})
+    # json escapes the bytes of file names that are no text
+    said = json.dumps(config.model_dump(mode="json", exclude={"sinks"}))
     digest = hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
     if any(stream.live for stream in config.streams):
         return f"{utc_datetime(clock.utc_ns()):%Y%m%dT%H%M%S.%fZ}-{digest}"

@@ -1,6 +1,7 @@
 """The configuration as types. `configs/README.md` explains every key to its user;
 `pipeline.config_file` reads it from YAML."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,11 +22,16 @@ from pydantic import (
 from pipeline.channel import WhenFull
 from sinks.paths import check_template
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+LONGEST_ID = 128
+Identifier = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_ID),
+]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Fps = Annotated[float, Field(gt=0, le=1000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Point = tuple[float, float]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Point = tuple[Finite, Finite]
 
 
 def _with_port(url: str) -> str:
@@ -32,8 +39,32 @@ def _with_port(url: str) -> str:
     try:
         _ = urlsplit(url).port
     except ValueError:
-        raise ValueError("the port of the address must be a number up to 65535") from None
+        why = "the address needs a valid host, and a port that is a number up to 65535"
+        raise ValueError(why) from None
     return url
+
+
+def _redis_place(url: str) -> str:
+    parts = urlsplit(url)
+    number = parts.path[1:] if parts.scheme != "unix" else ""
+    if re.fullmatch(r"[0-9]*", number) and re.fullmatch(r"(db=[0-9]+)?", parts.query):
+        return url
+    raise ValueError(
+        "the address takes the number of the database and no more, as in redis://HOST:PORT/0 or "
+        "unix:///PATH?db=0; all else has its own key"
+    )
+
+
+def _no_address(path: object) -> object:
+    """Refuse what no file is called. The path is not told: an address may hold a password."""
+    text = str(path)
+    if "://" in text:
+        raise ValueError(
+            "is an address where a path belongs; cameras have the kind rtsp, brokers kafka or redis"
+        )
+    if "\0" in text:
+        raise ValueError("no path has a NUL character")
+    return path
 
 
 def _known_placeholders(path: str) -> str:
@@ -41,7 +72,13 @@ def _known_placeholders(path: str) -> str:
     return path
 
 
-PathTemplate = Annotated[str, StringConstraints(min_length=1), AfterValidator(_known_placeholders)]
+FilePath = Annotated[Path, BeforeValidator(_no_address)]
+PathTemplate = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(_no_address),
+    AfterValidator(_known_placeholders),
+]
 
 
 class _Section(BaseModel):
@@ -52,7 +89,7 @@ class FileSourceConfig(_Section):
     """One file that FFmpeg reads. `realtime` delivers it at its own pace, as a camera would."""
 
     kind: Literal["file"]
-    path: Path
+    path: FilePath
     realtime: bool = False
 
 
@@ -60,14 +97,14 @@ class FolderSourceConfig(_Section):
     """A folder or glob of video files: each becomes a stream `<id>-<file name>`."""
 
     kind: Literal["files"]
-    pattern: str
+    pattern: Annotated[str, AfterValidator(_no_address)]
 
 
 class ImagesSourceConfig(_Section):
     """A folder of pictures, in order of their names, or one picture."""
 
     kind: Literal["images"]
-    path: Path
+    path: FilePath
     fps: Fps = 1.0
 
 
@@ -244,7 +281,10 @@ class RedisSinkConfig(_SinkConfig):
 
     kind: Literal["redis"]
     url: Annotated[
-        str, StringConstraints(pattern=r"^(rediss?|unix)://"), AfterValidator(_with_port)
+        str,
+        StringConstraints(pattern=r"^(rediss?|unix)://"),
+        AfterValidator(_with_port),
+        AfterValidator(_redis_place),
     ]
     password: SecretStr | None = None
     mode: Literal["stream", "pubsub"] = "stream"
@@ -283,6 +323,8 @@ class PipelineConfig(_Section):
     def _names_differ(self) -> Self:
         _require_distinct([stream.id for stream in self.streams], "stream ids")
         _require_distinct([sink.name for sink in self.sinks if sink.name], "sink names")
+        paths = [s.path for s in self.sinks if isinstance(s, JsonLinesSinkConfig | VideoSinkConfig)]
+        _require_distinct([str(Path(path).resolve()) for path in paths], "paths of sinks")
         return self
 
     @model_validator(mode="after")

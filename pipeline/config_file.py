@@ -23,16 +23,20 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     Raises `ConfigError` with the path of the key that is wrong and the values it may have.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError("", f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("", f"{path} is not YAML: {_one_line(error)}") from error
+    except UnicodeDecodeError:
+        raise ConfigError("", f"{path} is not text in UTF-8") from None
+    data = _read_yaml(text, str(path))
     if not isinstance(data, dict):
-        raise ConfigError("", f"{path} must hold keys such as streams and sinks, not {data!r:.40}")
+        raise ConfigError("", f"{path} must hold keys such as streams and sinks")
     for override in overrides:
         _apply(data, override)
-    config = parse_config(data, os.environ)
+    try:
+        config = parse_config(data, os.environ)
+    except RecursionError:  # an alias inside its own anchor
+        raise ConfigError("", f"{path} is nested too deeply") from None
     if not config.sinks:
         raise ConfigError("sinks", "missing: nobody would read what is detected")
     return config
@@ -53,6 +57,47 @@ def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) 
         raise ConfigError(
             path, _explain(dict(first)) + (f" (and {more} more)" if more else "")
         ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """As `SafeLoader`, but a key given twice is refused, and a wrong value has its place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, "no such date or number; put text in quotes", node.start_mark
+            ) from error
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is there twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_QUOTED = re.compile(r"""(alias|anchor|handle|tag) ['"].*['"]""")
+
+
+def _read_yaml(text: str, where: str) -> Any:
+    """The data, or `ConfigError` with the problem and its place, but none of the text: a line that
+    cannot be read may hold a password."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = _QUOTED.sub(r"\1", error.problem or "cannot be read")
+        raise ConfigError("", f"{where} is not YAML: {problem}{place}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError("", f"{where} is not YAML: {_one_line(error)}") from None
+    except RecursionError:
+        raise ConfigError("", f"{where} is nested too deeply") from None
 
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -81,13 +126,14 @@ def _fill(value: Any, path: str, env: Mapping[str, str]) -> Any:
 def _apply(data: dict[str, Any], override: str) -> None:
     """Set one key by its dotted path: `batch.size=8`, `sinks.0.topic=x`."""
     path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise ConfigError("--set", f"{override!r} is not of the form key.path=value")
-    *parents, last = path.split(".")
+    *parents, last = steps = path.split(".")
+    if not equals or not all(steps):
+        raise ConfigError("--set", "must be of the form KEY.PATH=VALUE, such as batch.size=8")
     node: Any = data
     for step in parents:
         node = node.setdefault(step, {}) if isinstance(node, dict) else _item(node, step, path)
-    value = _value(text, override)
+    # a lone "-" is standard output, not an empty list
+    value = text if text == "-" else _read_yaml(text, f"--set: the value of {path}")
     if isinstance(node, dict):
         node[last] = value
     else:
@@ -95,18 +141,11 @@ def _apply(data: dict[str, Any], override: str) -> None:
         node[int(last)] = value
 
 
-def _value(text: str, override: str) -> Any:
-    """A value as YAML would read it; a lone `-` is standard output, not an empty list."""
-    try:
-        return text if text == "-" else yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError("--set", f"{override!r}: {_one_line(error)}") from error
-
-
 def _item(node: Any, step: str, path: str) -> Any:
-    if not isinstance(node, list) or not step.isdigit() or int(step) >= len(node):
+    place = int(step) if re.fullmatch("[0-9]{1,9}", step) else None
+    if not isinstance(node, list) or place is None or place >= len(node):
         raise ConfigError("--set", f"{path} does not exist: there is no {step!r} at that place")
-    return node[int(step)]
+    return node[place]
 
 
 def _key_path(loc: tuple[int | str, ...], data: Any) -> str:
@@ -160,7 +199,7 @@ def _explain(error: dict[str, Any]) -> str:
     hidden = isinstance(shown, dict | list) or any(
         w in str(error["loc"]) for w in ("password", "url")
     )
-    message = str(error["msg"])
+    message = str(error["msg"]).replace("tuple", "list").replace(" for <class 'pathlib.Path'>", "")
     return message if hidden else f"{message}, not {shown!r:.80}"
 
 

@@ -43,7 +43,7 @@ class OnnxRuntimeEngine:
         feed = {spec.name: tensor for spec, tensor in zip(self.inputs, tensors, strict=True)}
         try:
             return tuple(self._session.run(self._output_names, feed))
-        except Exception as error:  # noqa: BLE001 - the runtime's errors have no common base
+        except Exception as error:
             raise EngineRunError(f"{self._path.name} on {self.name}: {_one_line(error)}") from error
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ def _open(path: Path, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(str(path), options, providers=[_PROVIDER])
-    except Exception as error:  # noqa: BLE001 - the runtime's errors have no common base
+    except Exception as error:
         raise EngineLoadError(
             f"model {path}: not an ONNX file for ONNX Runtime: {_one_line(error)}"
         ) from error

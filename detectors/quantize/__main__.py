@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from detectors.quantize.calibrate import collect
 from detectors.quantize.graph import Graph
 from detectors.quantize.qdq import Scheme, activations, quantize
 from detectors.training.data import read_image, read_index
-from detectors.yolo_nas.predict import letterbox_of
+from detectors.yolo_nas.detector import Description
 from pipeline.core.arrays import F32
 
 log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ def main() -> None:
 
     graph = Graph.load(args.model)
     metadata = {entry.key: entry.value for entry in graph.model.metadata_props}
-    letterbox = letterbox_of(json.loads(metadata["eyrie.model"]))
+    letterbox = Description.read(metadata, args.model.name).letterbox
     skip = [n.name for n in graph.nodes if any(part in n.name for part in args.skip)]
     tensors = activations(graph, skip)
     float_model = graph.rebuilt(graph.nodes, graph.constants)

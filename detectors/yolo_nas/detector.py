@@ -5,18 +5,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from detectors.base import Engine, Precision
-from detectors.letterbox import Letterbox, Transform
+from detectors.base import Engine, Precision, TensorSpec
+from detectors.letterbox import Letterbox, Placement, Transform
 from detectors.yolo_nas.postprocess import Suppression, suppress
 from pipeline.core.arrays import F32, U8
 from pipeline.core.detections import Detections
-from pipeline.core.errors import EngineLoadError
+from pipeline.core.errors import EngineLoadError, EngineRunError
+from pipeline.core.log import one_line
 
 METADATA_KEY = "eyrie.model"
+STRIDES_PX = (8, 16, 32)
+LARGEST_SIDE_PX = 4096
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
@@ -25,12 +28,12 @@ def resolve(name_or_path: str) -> Path:
 
     Raises `EngineLoadError` that lists the bundled names.
     """
-    bundled = WEIGHTS / f"{name_or_path}.onnx"
-    if bundled.is_file():
-        return bundled
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
+    try:
+        for path in (WEIGHTS / f"{name_or_path}.onnx", Path(name_or_path)):
+            if path.is_file():
+                return path
+    except OSError as error:
+        raise EngineLoadError(f"model {name_or_path!r}: {error.strerror}") from error
     names = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.onnx"))) or "none"
     raise EngineLoadError(
         f"model {name_or_path!r}: no such file, and not a bundled model ({names})"
@@ -56,25 +59,64 @@ class Description:
             )
         try:
             said: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-            prepare = said["preprocessing"]
-            height, width = said["input_size"]
-            return cls(
-                str(said["variant"]),
-                tuple(map(str, said["class_names"])),
-                Letterbox(height, width, prepare["letterbox"], prepare["pad_value"]),
-                prepare["color"] == "bgr",
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            return cls._of(said)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EngineLoadError(
                 f"model {where}: metadata {METADATA_KEY!r} is damaged: {error!r}"
             ) from error
+
+    @classmethod
+    def _of(cls, said: dict[str, Any]) -> "Description":
+        prepare = said["preprocessing"]
+        sides, labels = said["input_size"], tuple(said["class_names"])
+        _require(all(type(s) is int and s <= LARGEST_SIDE_PX for s in sides), "input_size", sides)
+        pad, placement, color = prepare["pad_value"], prepare["letterbox"], prepare["color"]
+        _require(type(pad) is int and 0 <= pad <= 255, "pad_value", pad)
+        _require(placement in get_args(Placement), "letterbox", placement)
+        _require(color in ("rgb", "bgr"), "color", color)
+        named = all(isinstance(label, str) and label.isprintable() for label in labels)
+        _require(bool(labels) and named and len(set(labels)) == len(labels), "class_names", labels)
+        height, width = sides
+        letterbox = Letterbox(height, width, placement, pad)
+        return cls(str(said["variant"]), labels, letterbox, color == "bgr")
+
+    def check_graph(self, engine: Engine, where: str) -> None:
+        """Raise `EngineLoadError` unless the engine takes and gives what is described here: one
+        batch of any size in, boxes and scores of every anchor out."""
+        height, width = self.letterbox.height, self.letterbox.width
+        anchors = sum((height // stride) * (width // stride) for stride in STRIDES_PX)
+        for what, specs, wanted in (
+            ("takes", engine.inputs, [(3, height, width)]),
+            ("gives", engine.outputs, [(anchors, 4), (anchors, len(self.labels))]),
+        ):
+            if len(specs) != len(wanted) or not all(map(_fits, specs, wanted)):
+                found = ", ".join(f"{spec.dtype} {spec.shape}" for spec in specs)
+                shapes = ", ".join(str((None, *shape)) for shape in wanted)
+                raise EngineLoadError(
+                    f"model {where}: the graph {what} {found or 'nothing'}, but its metadata "
+                    f"{METADATA_KEY!r} describes float32 {shapes}"
+                )
+
+
+def _require(right: bool, key: str, value: object) -> None:
+    if not right:
+        raise ValueError(f"{key} {value!r:.80}")
+
+
+def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is a batch, of any size, of float32 arrays of that shape."""
+    batch, *sides = spec.shape or (0,)
+    same = len(sides) == len(shape) and all(
+        side in (None, length) for side, length in zip(sides, shape, strict=True)
+    )
+    return spec.dtype == "float32" and batch is None and same
 
 
 class YoloNasDetector:
     """A YOLO-NAS file on an engine, as `detectors.base.Detector`.
 
     `classes` keeps only these labels. Raises `EngineLoadError` when the file is not a YOLO-NAS
-    model, or a wanted class is not among its labels.
+    model, its graph is not what its metadata says, or a wanted class is not among its labels.
     """
 
     def __init__(
@@ -87,8 +129,9 @@ class YoloNasDetector:
         classes: Sequence[str] | None = None,
     ) -> None:
         description = Description.read(engine.metadata, path.name)
+        description.check_graph(engine, path.name)
         self.labels = description.labels
-        self.name = path.stem
+        self.name = one_line(path.stem)
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.precision: Precision = engine.precision
         self.engine_name = engine.name
@@ -101,8 +144,9 @@ class YoloNasDetector:
     def _columns_to_clear(self, classes: Sequence[str] | None, path: Path) -> list[int]:
         unknown = sorted(set(classes or ()) - set(self.labels))
         if unknown:
+            known = ", ".join(self.labels)
             raise EngineLoadError(
-                f"model {path.name}: no class {', '.join(unknown)}; it knows {', '.join(self.labels)}"
+                f"model {path.name}: no class {', '.join(unknown)}; it knows {known}"
             )
         return [
             i for i, label in enumerate(self.labels) if classes is not None and label not in classes
@@ -117,9 +161,14 @@ class YoloNasDetector:
         return [self._finish(*item) for item in zip(boxes, scores, transforms, strict=True)]
 
     def warm_up(self, batch_size: int) -> None:
-        """Run an empty batch, so that the first real one is as fast as the others."""
+        """Run an empty batch, so that the first real one is as fast as the others. Raises
+        `EngineLoadError` when the model cannot run one."""
         grey = np.full((32, 32, 3), self._letterbox.pad_value, np.uint8)
-        self.detect([grey] * batch_size)
+        try:
+            self.detect([grey] * batch_size)
+        except (EngineRunError, ValueError) as error:
+            why = f"model {self.name}: cannot run a batch of {batch_size}: {error}"
+            raise EngineLoadError(why) from error
 
     def close(self) -> None:
         """See `detectors.base.Detector.close`."""

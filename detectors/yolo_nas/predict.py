@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
 from detectors.letterbox import Letterbox
+from detectors.yolo_nas.detector import Description, resolve
 from detectors.yolo_nas.postprocess import Suppression, suppress
 from pipeline.core.arrays import F32, I64, U8
-
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 Network = Callable[[F32], tuple[F32, F32]]
 
@@ -60,17 +58,10 @@ class YoloNAS:
     def load(cls, source: str | Path) -> YoloNAS:
         """From an .onnx or .pth file of this project, or the name of a bundled model.
 
-        Raises FileNotFoundError when there is no such file, ValueError when it is of another kind.
+        Raises `EngineLoadError` when there is no such file, or it is not such a model.
         """
-        bundled = WEIGHTS / f"{source}.onnx"
-        path = bundled if bundled.is_file() else Path(source)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such model file")
-        if path.suffix == ".onnx":
-            return cls(*_from_onnx(path))
-        if path.suffix == ".pth":
-            return cls(*_from_checkpoint(path))
-        raise ValueError(f"{path}: expected an .onnx or a .pth file")
+        path = resolve(str(source))
+        return cls(*(_from_checkpoint(path) if path.suffix == ".pth" else _from_onnx(path)))
 
     @overload
     def predict(self, images: U8) -> ImageDetectionPrediction: ...
@@ -93,27 +84,19 @@ class YoloNAS:
 
 
 def _from_onnx(path: Path) -> tuple[Network, tuple[str, ...], Letterbox]:
-    import onnxruntime
+    from detectors.engines.onnxruntime import OnnxRuntimeEngine
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map
-    if "eyrie.model" not in metadata:
-        raise ValueError(f"{path}: no eyrie.model metadata; export it with detectors.export")
-    model = json.loads(metadata["eyrie.model"])
-    name = session.get_inputs()[0].name
+    engine = OnnxRuntimeEngine(path)
+    description = Description.read(engine.metadata, path.name)
+    description.check_graph(engine, path.name)
 
     def network(images: F32) -> tuple[F32, F32]:
-        boxes, scores = session.run(None, {name: images})
+        if description.bgr:
+            images = np.ascontiguousarray(images[:, ::-1])
+        boxes, scores = engine.run(images)
         return boxes, scores
 
-    return network, tuple(model["class_names"]), letterbox_of(model)
-
-
-def letterbox_of(model: dict[str, Any]) -> Letterbox:
-    """The letterbox that a model's `eyrie.model` metadata describes."""
-    height, width = model["input_size"]
-    preparation = model["preprocessing"]
-    return Letterbox(height, width, preparation["letterbox"], preparation["pad_value"])
+    return network, description.labels, description.letterbox
 
 
 def _from_checkpoint(path: Path) -> tuple[Network, tuple[str, ...], Letterbox]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.core.errors import ConfigError, EyrieError
+from pipeline.cli.faults import in_one_line
+from pipeline.core.errors import ConfigError
 
 app = typer.Typer(
     name="eyrie",
@@ -32,20 +34,19 @@ Overrides = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 
 
-def _complain(error: EyrieError) -> NoReturn:
-    """One line for the user, and the exit code."""
-    typer.echo(f"eyrie: {error}", err=True)
-    raise typer.Exit(2 if isinstance(error, ConfigError) else 3)
-
-
 def _guarded(work: Callable[[], int]) -> NoReturn:
+    """Do it. Whatever goes wrong becomes one line and an exit code."""
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
     )
     try:
         code = work()
-    except EyrieError as error:
-        _complain(error)
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - the last one to see it
+        if isinstance(error, OSError):  # perhaps of standard output: Python flushes it at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        typer.echo(f"eyrie: {in_one_line(error)}", err=True)
+        code = 2 if isinstance(error, ConfigError) else 3
     raise typer.Exit(code)
 
 
@@ -116,8 +117,7 @@ def detect(
     from pipeline.cli.detect import Request, configure
     from pipeline.cli.run import run_pipeline
 
-    wanted = tuple(label.strip() for label in classes.split(",")) if classes else None
-    request = Request(tuple(sources), model, out, tuple(sink or ()), wanted, conf, fps, max_frames)
+    request = Request(tuple(sources), model, out, tuple(sink or ()), classes, conf, fps, max_frames)
     _guarded(lambda: run_pipeline(configure(request), quiet))
 
 
@@ -135,4 +135,8 @@ def schema() -> None:
     """Print the JSON Schema of the messages."""
     from pipeline.core.messages import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    def show() -> int:
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+
+    _guarded(show)

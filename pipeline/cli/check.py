@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from rich.console import Console
+from rich.text import Text
 
 from pipeline import build
+from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.core.clock import SystemClock
-from pipeline.core.errors import EyrieError
+from pipeline.core.log import one_line
 
 Probe = tuple[str, Callable[[], str]]
-"""What is probed, and how: returns what is well, raises `EyrieError` for what is not."""
+"""What is probed, and how: returns what is well, raises for what is not."""
 
 
 def run_check(config: PipelineConfig) -> int:
@@ -20,17 +22,18 @@ def run_check(config: PipelineConfig) -> int:
     failed = 0
     for name, probe in _probes(config):
         try:
-            console.print(f"[green]ok[/]    {name}: {probe()}")
-        except EyrieError as error:
+            verdict, said = ("ok   ", "green"), probe()
+        except Exception as error:  # noqa: BLE001 - the other probes go on
             failed += 1
-            console.print(f"[red]wrong[/] {name}: ", end="")
-            console.print(str(error), markup=False)
+            verdict, said = ("wrong", "red"), in_one_line(error)
+        console.print(Text.assemble(verdict, one_line(f" {name}: {said}")))
     console.print(f"{failed} of the checks failed" if failed else "all is well")
     return 1 if failed else 0
 
 
 def _probes(config: PipelineConfig) -> Iterator[Probe]:
     yield f"model {config.model.name}", partial(_probe_model, config)
+    yield "files", partial(_probe_files, config)
     for sink, _ in build.make_sinks(config):
         yield f"sink {sink.name}", partial(_probe_open, sink)
     for pictures, _ in build.make_picture_sinks(config):
@@ -47,6 +50,10 @@ def _probe_model(config: PipelineConfig) -> str:
     return f"{detector.precision} on {detector.engine_name}, knows {labels}"
 
 
+def _probe_files(config: PipelineConfig) -> str:
+    return f"{len(build.expand_streams(config))} stream(s), no two files in each other's way"
+
+
 def _probe_open(sink: build.AnySink) -> str:
     try:
         sink.open()
@@ -58,7 +65,7 @@ def _probe_open(sink: build.AnySink) -> str:
 def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
     """The first frame of each of the stream's sources."""
     said = []
-    alone = config.model_copy(update={"streams": (stream,)})
+    alone = config.model_copy(update={"streams": (stream,), "sinks": ()})
     for part in build.expand_streams(alone):
         source = build.source_maker(part, SystemClock())(0, 0)
         try:

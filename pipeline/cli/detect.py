@@ -19,7 +19,7 @@ class Request:
     model: str
     out: Path | None
     sinks: tuple[str, ...]
-    classes: tuple[str, ...] | None
+    classes: str | None
     conf: float
     fps: float | None
     max_frames: int | None
@@ -30,6 +30,7 @@ def configure(request: Request) -> PipelineConfig:
 
     Raises `ConfigError` when a source is not found or a sink address is not understood.
     """
+    classes = None if request.classes is None else _names(request.classes)
     limits = {"fps": request.fps, "max_frames": request.max_frames}
     streams = [{**_stream(found), **limits} for found in expand_all(request.sources)]
     sinks = [parse_sink(url) for url in request.sinks]
@@ -37,9 +38,16 @@ def configure(request: Request) -> PipelineConfig:
         folder = request.out or Path("out")
         sinks.append({"kind": "jsonl", "path": str(folder / "{stream_id}.jsonl")})
         sinks.append({"kind": "video", "path": str(folder / "{stream_id}.mp4")})
-    model = {"name": request.model, "score_threshold": request.conf, "classes": request.classes}
+    model = {"name": request.model, "score_threshold": request.conf, "classes": classes}
     data = {"streams": streams, "sinks": sinks, "model": model}
     return parse_config(data)
+
+
+def _names(text: str) -> list[str]:
+    names = [name for part in text.split(",") if (name := part.strip())]
+    if not names:
+        raise ConfigError("--classes", "names no class; give some, such as person,car")
+    return names
 
 
 def _stream(found: Found) -> dict[str, Any]:
@@ -60,9 +68,12 @@ def _stream(found: Found) -> dict[str, Any]:
 def parse_sink(text: str) -> dict[str, Any]:
     """`kafka://HOST:PORT/TOPIC`, `redis://HOST:PORT/DB?stream=NAME&mode=pubsub`, a path ending in
     `.jsonl`, or `-` -> a section of `sinks`. Raises `ConfigError`."""
-    if text == "-" or text.endswith(".jsonl"):
+    if "://" not in text and (text == "-" or text.endswith(".jsonl")):
         return {"kind": "jsonl", "path": text}
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+    except ValueError:  # its text may hold the password
+        raise ConfigError("--sink", "the address has no valid host and port") from None
     if url.scheme == "kafka":
         topic = url.path.strip("/")
         if not url.hostname or not topic:

@@ -4,6 +4,7 @@ from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.telemetry import Report
 
@@ -34,5 +35,5 @@ def print_report(report: Report, console: Console) -> None:
         )
 
 
-def _counts(counts: "Counter[str]") -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "–"
+def _counts(counts: "Counter[str]") -> Text:
+    return Text(", ".join(f"{name} {count}" for name, count in counts.most_common()) or "–")

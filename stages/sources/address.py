@@ -26,7 +26,10 @@ class CameraAddress:
 
         Raises `ValueError`, without the address in its text, if it is no rtsp:// or rtsps:// one.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # its text may hold the password
+            raise ValueError("the address has no valid host and port") from None
         scheme = parts.scheme.lower()
         if scheme not in SCHEMES:
             raise ValueError("a camera's address starts with rtsp:// or rtsps://")

@@ -18,11 +18,13 @@ from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
 from stages.base import Counts
 from stages.sources.decode import Decoding, Picture, pick_video
+from stages.sources.images import SMALLEST_SIDE_PX
 from stages.sources.timing import SECOND_NS, period_ns, to_ns
 
 _LOG = get_logger(__name__)
 
 DECODER_THREADS: Final = 2
+PLAYLISTS: Final = frozenset({"concat", "hls", "dash", "imf"})
 EPOCH_YEAR: Final = 1970  # containers write 1904 or 1970 for "not known"
 
 
@@ -126,9 +128,11 @@ class FileSource:
                 f" it was cut off ({error.strerror})"
             )
             raise DecodeError(self.stream_id, why) from error
-        if container.format.name == "tty":  # FFmpeg draws text files as terminal pictures
+        kind = container.format.name
+        if kind == "tty" or kind in PLAYLISTS:  # FFmpeg draws text files as terminal pictures
             container.close()
-            raise DecodeError(self.stream_id, f"{self.path} is a text file, not a video")
+            what = "a text file" if kind == "tty" else f"a playlist ({kind}) of other files"
+            raise DecodeError(self.stream_id, f"{self.path} is {what}, not a video")
         return container
 
     def _wait_for(self, pts_ns: int) -> bool:
@@ -141,6 +145,9 @@ class FileSource:
     def _frame(self, picture: Picture, origin: _Origin, stream: VideoStream) -> Frame:
         start_ns = to_ns(stream.start_time or 0, stream.time_base or Fraction(1))
         height, width, _ = picture.image.shape
+        if min(height, width) < SMALLEST_SIDE_PX:
+            why = f"{self.path}: {width}x{height} pixels are too few to show anything"
+            raise DecodeError(self.stream_id, why)
         info = FrameInfo(
             stream_id=self.stream_id,
             epoch=self._epoch,

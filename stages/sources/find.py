@@ -20,6 +20,7 @@ VIDEO_SUFFIXES: Final = frozenset(
      ".flv", ".wmv", ".3gp", ".ogv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg"}
 )  # fmt: skip
 STREET: Final = "street"
+LONGEST_NAME: Final = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 Kind = Literal["file", "images", "rtsp", "street"]
@@ -27,7 +28,8 @@ Kind = Literal["file", "images", "rtsp", "street"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One stream. `name` is unique among its siblings, of letters, digits, `.`, `_`, `-`.
+    """One stream. `name` is unique among its siblings, of letters, digits, `.`, `_`, `-`, 100
+    or a few more if it had to be numbered.
     `location` is a path, an address (which may hold a password: show `name` instead), or the
     street's seed in digits."""
 
@@ -51,7 +53,14 @@ def expand(source: str) -> list[Found]:
 
 def expand_all(sources: Sequence[str]) -> list[Found]:
     """As `expand`, for several arguments: names are unique over all of them."""
-    return _unique(found for source in sources for found in _meaning(source))
+    return _unique(found for source in sources for found in _readable(source))
+
+
+def _readable(source: str) -> list[Found]:
+    try:
+        return _meaning(source)
+    except OSError as error:
+        raise ConfigError("", f"source {source!r}: {error.strerror}") from error
 
 
 def _meaning(source: str) -> list[Found]:
@@ -97,10 +106,7 @@ def _single(path: Path) -> Found:
 
 
 def _folder(folder: Path) -> list[Found]:
-    try:
-        videos, pictures = _videos_in(folder), images_in(folder)
-    except OSError as error:
-        raise ConfigError("", f"source {str(folder)!r}: {error.strerror}") from error
+    videos, pictures = _videos_in(folder), images_in(folder)
     if not videos and not pictures:
         raise ConfigError("", f"source {str(folder)!r}: neither videos nor pictures in this folder")
     if not videos:
@@ -133,7 +139,7 @@ def _pattern(pattern: str) -> list[Found]:
 
 
 def _safe(text: str) -> str:
-    return _UNSAFE.sub("-", text).strip("-.") or "stream"
+    return _UNSAFE.sub("-", text).lstrip("-._")[:LONGEST_NAME].rstrip("-.") or "stream"
 
 
 def _unique(found: Iterable[Found]) -> list[Found]:

@@ -35,8 +35,8 @@ class Crossing:
 
 @dataclass(slots=True)
 class _Walk:
-    """One track's way: where it was last, the side it was counted on, and its last change of
-    sides if that met the segment; it counts once the track has left the line behind it."""
+    """One track's way: where it was last, the side it was counted on, its last change of sides if
+    that met the segment, and for how many frames in a row it has left the line behind it."""
 
     x: float
     y: float
@@ -44,27 +44,37 @@ class _Walk:
     time_ns: int
     home: int
     pending: tuple[float, float, int] | None = None
+    frames_beyond: int = 0
 
 
 class LineCounter:
     """Counts tracks over one line of one stream; one object per line.
 
     A crossing counts when the way of the anchor, straight from its last to its new position, meets
-    the segment itself, both ends included, and the anchor then gets at least `hysteresis_px` away
-    on the other side. Trembling around the line counts at most once, walking around its ends never.
+    the segment itself, both ends included, and the track is then found at least `hysteresis_px`
+    away on the other side in `confirm_frames` of its frames in a row: with 2 or more, a single bad
+    box of a detector is no crossing. Trembling around the line counts at most once, walking around
+    its ends never.
     An anchor exactly on the line is on its right side. Boxes that are only predicted are ignored.
     """
 
     def __init__(
-        self, line: Line, anchor: Anchor = "bottom_centre", hysteresis_px: float = 5.0
+        self,
+        line: Line,
+        anchor: Anchor = "bottom_centre",
+        hysteresis_px: float = 5.0,
+        confirm_frames: int = 1,
     ) -> None:
         if not 0 <= hysteresis_px < math.inf:
             raise ValueError(f"line {line.name!r}: hysteresis_px {hysteresis_px} is not >= 0")
+        if confirm_frames < 1:
+            raise ValueError(f"line {line.name!r}: confirm_frames {confirm_frames} is not >= 1")
         if anchor not in ("bottom_centre", "centre"):
             raise ValueError(f"line {line.name!r}: anchor {anchor!r} is not known")
         self.line = line
         self._anchor = bottom_centre if anchor == "bottom_centre" else _centre
         self._hysteresis_px = hysteresis_px
+        self._confirm_frames = confirm_frames
         self._direction = np.subtract(line.end, line.start)
         self._length_px = float(np.hypot(*self._direction))
         self._walks: dict[int, _Walk] = {}
@@ -116,9 +126,11 @@ class LineCounter:
         if side != _side(walk.distance_px):
             walk.pending = self._meet(walk, x, y, distance_px, time_ns)
         walk.x, walk.y, walk.distance_px, walk.time_ns = x, y, distance_px, time_ns
-        if side == walk.home or abs(distance_px) < self._hysteresis_px:
+        beyond = side != walk.home and abs(distance_px) >= self._hysteresis_px
+        walk.frames_beyond = walk.frames_beyond + 1 if beyond else 0
+        if walk.frames_beyond < self._confirm_frames:
             return None
-        walk.home = side
+        walk.home, walk.frames_beyond = side, 0
         return walk.pending
 
     def _meet(

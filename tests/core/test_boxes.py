@@ -48,6 +48,12 @@ def test_iou_of_two_empty_boxes_is_zero_without_warning() -> None:
     assert iou_matrix(_array((1, 1, 1, 1)), _array((1, 1, 1, 1))).item() == 0
 
 
+def test_iou_has_the_precision_of_its_boxes() -> None:
+    wide = np.array([[0, 0, 3, 1]], np.float64)
+    third = np.array([[0, 0, 1, 1]], np.float64)
+    assert iou_matrix(wide, third).item() == 1 / 3
+
+
 def test_iou_of_no_boxes_keeps_its_shape() -> None:
     assert iou_matrix(_array(), _array((0, 0, 1, 1))).shape == (0, 1)
     assert iou_matrix(_array((0, 0, 1, 1)), _array()).shape == (1, 0)

@@ -163,6 +163,100 @@ def test_unknown_classes_sources_and_keys_are_usage_errors(tmp_path: Path) -> No
     assert eyrie("fly").returncode == 2
 
 
+def test_detect_does_not_write_over_what_it_reads(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "clip.mp4", 5)
+    before = clip.read_bytes()
+    result = eyrie("detect", "clip.mp4", "--out", ".", "--quiet", cwd=tmp_path)
+    assert result.returncode == 2
+    assert f"would write over '{clip}', which stream 'clip' reads" in complaint(result)
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--classes", ","), "--classes: names no class"),
+        (("--sink", "kafka://me:hunter2@[::1/x"), "--sink: the address has no valid host"),
+        (("--sink", "redis://h/0?db=x"), "sinks[0].db: unknown key"),
+        (("--sink", "redis://h/zero?stream=a.jsonl"), "sinks[0].url: the address takes"),
+        (("--model", "x.pth"), "make an ONNX file of it with python -m detectors.export"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    tmp_path: Path, arguments: tuple[str, str], said: str
+) -> None:
+    (tmp_path / "x.pth").touch()
+    clip = encode(tmp_path / "clip.mp4", 2)
+    result = eyrie("detect", clip, *arguments, "--quiet", cwd=tmp_path)
+    assert result.returncode in (2, 3)
+    assert said in complaint(result)
+    assert "hunter2" not in result.stderr
+
+
+def test_file_names_that_are_no_text_are_read_and_told_on_one_line(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "clip.mp4", 3).rename(tmp_path / "a\udcff.mp4")
+    result = eyrie("detect", clip, "--sink", "-", "--quiet", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {decode(line).stream_id for line in result.stdout.splitlines()} == {"a"}
+    bad = tmp_path / "b\udcff\nc.mp4"
+    bad.write_text("no video\n")
+    result = eyrie("detect", bad, "--sink", "-", "--quiet", cwd=tmp_path)
+    assert result.returncode == 1
+    assert r"b\udcff\nc.mp4 is" in complaint(result)
+    assert decode(result.stdout.splitlines()[-1]).kind == "end_of_stream"
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "clip.mp4", 2)
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*EYRIE, "detect", str(clip), "--sink", str(tmp_path / "a.jsonl")],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=100, check=False,
+        )  # fmt: skip
+    assert result.returncode == 3
+    assert complaint(result) == "eyrie: standard output: No space left on device"
+    assert "Exception ignored" not in result.stderr
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_fault_of_eyrie_is_one_line_and_a_traceback_on_request(debug: str) -> None:
+    code = """
+import sys, typer
+from pipeline.cli import app
+def work(): raise ExceptionGroup("g", [KeyError("rtsp://me:hunter2@camera")])
+try:
+    app._guarded(work)
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+"""
+    env = {**os.environ, "EYRIE_DEBUG": debug}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 3
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("eyrie: unexpected KeyError: ")
+    assert last.endswith("; this is a fault of Eyrie, please report it")
+    assert "hunter2" not in result.stderr.replace(code, "")
+    assert ("Traceback" in result.stderr) == bool(debug)
+
+
+def test_check_shows_names_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "[red]x"
+    folder.mkdir()
+    (folder / "model.onnx").write_text("no model")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"streams: [{{id: a, source: {{kind: file, path: '{folder}/none.mp4'}}}}]\n"
+        f"sinks: [{{kind: jsonl, path: '{folder}/a.jsonl'}}]\n"
+        f"model: {{name: '{folder}/model.onnx'}}\n"
+    )
+    result = eyrie("check", config)
+    assert result.returncode == 1
+    assert f"wrong stream a: stream 'a': {folder}/none.mp4 does not exist" in result.stdout
+    assert f"wrong model {folder}/model.onnx: " in result.stdout
+
+
 def test_check_says_in_plain_words_what_is_wrong(tmp_path: Path) -> None:
     clip = encode(tmp_path / "clip.mp4", 5)
     port = free_port()

@@ -15,6 +15,10 @@ GOOD: dict[str, Any] = {
     "streams": [{"id": "gate", "source": {"kind": "rtsp", "url": "rtsp://camera/1"}}],
     "sinks": [{"kind": "kafka", "bootstrap_servers": "a:1,b:2", "topic": "t"}],
 }
+FILE = {"kind": "file", "path": "a.mp4"}
+REDIS = {"kind": "redis"}
+CAMERA = "rtsp://me:hunter2@camera/1"
+FILES = {"kind": "files", "pattern": CAMERA}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -24,7 +28,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     node: Any = data
     for step in parents:
         node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
-    node[last] = value
+    node[int(last) if isinstance(node, list) else last] = value
     return data
 
 
@@ -54,6 +58,19 @@ def test_defaults_fit() -> None:
         ("model.score_threshold", 2, r"^model\.score_threshold: .*not 2$"),
         ("batch.size", 0, r"^batch\.size: .*greater than or equal to 1"),
         ("tracking.high_score", 0.9, r"^tracking: low_score <= high_score <= birth_score"),
+        ("streams.0.id", "a" * 129, r"^streams\[0\]\.id: .*at most 128 characters"),
+        (
+            "streams.0.source",
+            FILE | {"path": "a\0"},
+            r"^streams\[0\]\.source\.path: no path has a NUL",
+        ),
+        ("sinks.0", {"kind": "jsonl", "path": "a\0"}, r"^sinks\[0\]\.path: no path has a NUL"),
+        ("streams.0.lines", [{"name": "l", "start": [float("nan"), 1], "end": [0, 0]}], "finite"),
+        ("streams.0.lines", 3, r"^streams\[0\]\.lines: Input should be a valid list, not 3$"),
+        ("sinks.0", REDIS | {"url": "redis://h/0?foo=bar"}, r"^sinks\[0\]\.url: the address takes"),
+        ("sinks.0", REDIS | {"url": "redis://h/0?db=x"}, r"^sinks\[0\]\.url: the address takes"),
+        ("sinks.0", REDIS | {"url": "redis://h/zero"}, r"^sinks\[0\]\.url: the address takes"),
+        ("sinks.0", REDIS | {"url": "redis://[::1/0"}, r"^sinks\[0\]\.url: .*valid host"),
         ("zones", {}, r"^zones: unknown key; allowed here: batch, "),
     ],
 )
@@ -72,6 +89,29 @@ def test_impossible_combinations_are_refused() -> None:
     two = [{"id": name, "source": {"kind": "street"}} for name in "ab"]
     with pytest.raises(ConfigError, match=r"needs \{stream_id\} in its path"):
         parse_config({"streams": two, "sinks": [{"kind": "video", "path": "x.mp4"}]})
+
+
+@pytest.mark.parametrize("kinds", [("jsonl", "jsonl"), ("video", "video"), ("jsonl", "video")])
+def test_two_sinks_on_one_file_are_refused(kinds: tuple[str, str]) -> None:
+    sinks = [
+        {"kind": kind, "path": f"{folder}out/{{stream_id}}"}
+        for kind, folder in zip(kinds, ("", "./"), strict=True)
+    ]
+    with pytest.raises(ConfigError, match="paths of sinks must differ"):
+        parse_config({**GOOD, "sinks": sinks})
+
+
+@pytest.mark.parametrize(
+    "source", [FILE | {"path": CAMERA}, FILE | {"kind": "images", "path": CAMERA}, FILES]
+)
+def test_an_address_in_place_of_a_path_is_refused_and_not_shown(source: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="cameras have the kind rtsp") as caught:
+        parse_config(changed("streams.0.source", source))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_redis_over_a_socket_may_name_its_database() -> None:
+    parse_config(changed("sinks.0", {"kind": "redis", "url": "unix:///run/redis.sock?db=2"}))
 
 
 def test_passwords_never_show() -> None:
@@ -99,9 +139,44 @@ def test_set_changes_one_key(tmp_path: Path) -> None:
     path.write_text("streams: [{id: a, source: {kind: street}}]\nsinks: [{kind: jsonl, path: x}]\n")
     config = load_config(path, ["batch.size=9", "streams.0.id=b", "sinks.0.path=-"])
     assert (config.batch.size, config.streams[0].id) == (9, "b")
-    for wrong in ("batch.size", "sinks.7.path=x", "sinks.a.path=x"):
-        with pytest.raises(ConfigError, match=r"^--set: "):
+    for wrong in (
+        "batch.hunter2",
+        "sinks.7.path=hunter2",
+        "sinks.a.path=hunter2",
+        "sinks.².path=hunter2",
+        ".=hunter2",
+        "batch.size=[hunter2",
+        "batch.size=*hunter2",
+        "batch.size=2024-99-99",
+    ):
+        with pytest.raises(ConfigError, match=r"^--set: ") as caught:
             load_config(path, [wrong])
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run_id: 2024-99-99", "no such date or number; put text in quotes, line 2, column 9"),
+        ("run_id: 0b_", "no such date or number"),
+        ("run_id: " + "[" * 3000, "nested too deeply"),
+        ("run_id: &a [*a]", "nested too deeply"),
+        ("streams: []", "the key streams is there twice, line 2, column 1"),
+        ("password: 'hunter2\n  x: y", "unexpected end of stream, line 4"),
+        ("password: [hunter2: 'x' y", "expected ',' or ']', but got '<scalar>', line 2"),
+        ("password: *hunter2", "found undefined alias, line 2"),
+        ("password: !it's-hunter2 x", "a constructor for the tag, line 2"),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_placed_but_not_shown(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"streams: [{{id: a, source: {{kind: street}}}}]\n{line}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "\x00"])

@@ -85,7 +85,7 @@ def test_unknown_placeholder() -> None:
 
 
 _TO_STDOUT = """
-from pipeline.core.errors import SinkUnavailable
+from pipeline.core.errors import SinkGone
 from sinks.jsonl import JsonLinesSink
 from tests.services.streams import outgoing
 import sys
@@ -95,7 +95,7 @@ sys.stdin.readline()
 try:
     sink.write(outgoing(["gate"], frames=2))
     sink.flush(1)
-except SinkUnavailable as error:
+except SinkGone as error:
     sys.exit(str(error))
 sink.close()
 """

@@ -16,6 +16,7 @@ from detectors.yolo_nas.fuse import fold_batch_norms
 from detectors.yolo_nas.model import YoloNASModule, build
 from detectors.yolo_nas.predict import YoloNAS
 from pipeline.core.arrays import F32
+from pipeline.core.errors import EngineLoadError
 
 
 def deployed(variant: str, classes: int) -> YoloNASModule:
@@ -110,5 +111,5 @@ def test_prediction_returns_boxes_in_image_pixels() -> None:
 
 
 def test_loading_nothing_says_which_file_is_missing() -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
+    with pytest.raises(EngineLoadError, match=r"nowhere\.onnx"):
         YoloNAS.load("nowhere.onnx")

@@ -48,6 +48,7 @@ def test_ipv6_host() -> None:
     [
         "http://cam/a", "cam/a", "", "rtsp://", "rtsp:///a", "rtsp://cam:port/a",
         "rtsp://me:hunter2/x@cam/a", "rtsp://me:hunter2#@cam/a", "rtsp://cam:0/a",
+        "rtsp://me:hunter2@[::1/a", "rtsp://me:hunter2\u2100@cam/a",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_showing_it(url: str) -> None:

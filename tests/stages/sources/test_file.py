@@ -14,7 +14,7 @@ import pytest
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame
 from stages.sources.file import FileSource
-from tests.stages.sources.clips import MakeClip
+from tests.stages.sources.clips import MakeClip, encode
 
 SECOND_NS = 1_000_000_000
 
@@ -263,3 +263,17 @@ def test_real_clips_raise_no_false_alarm(shared_dir: Path) -> None:
         assert sum(1 for _ in source.frames()) >= 9
         assert source.counts.decoded_total == source.frame_count
         assert source.counts.corrupt_total == 0
+
+
+def test_a_playlist_in_disguise_plays_no_other_file(tmp_path: Path) -> None:
+    encode(tmp_path / "private.mp4", 3)
+    disguised = tmp_path / "clip.mp4"
+    disguised.write_text("ffconcat version 1.0\nfile private.mp4\n")
+    with pytest.raises(DecodeError, match=r"clip\.mp4 is a playlist \(concat\)"):
+        next(FileSource("a", disguised).frames())
+
+
+def test_a_video_of_one_pixel_shows_nothing(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "pixel.mkv", 3, size=(1, 1), codec="ffv1", pix_fmt="bgr0")
+    with pytest.raises(DecodeError, match="1x1 pixels are too few"):
+        next(FileSource("a", clip).frames())

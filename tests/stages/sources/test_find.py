@@ -104,6 +104,16 @@ def test_what_means_nothing_is_said_in_one_line(source: str, why: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_name_that_no_file_can_have_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="File name too long"):
+        expand("a" * 300)
+
+
+def test_names_fit_into_an_identifier(tmp_path: Path) -> None:
+    touch(tmp_path, "_clip.mp4", "b" * 200 + ".mp4", "c\udcff\n.mp4")
+    assert [one.name for one in expand(str(tmp_path))] == ["clip", "b" * 100, "c"]
+
+
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither videos nor pictures"):
         expand(str(tmp_path))

@@ -40,7 +40,7 @@ def test_past_the_end_of_the_segment_is_no_crossing() -> None:
 
 
 def test_a_foot_that_swings_over_the_line_is_no_crossing() -> None:
-    swinging = [(50, 40), (50, 52), (50, 48), (50, 53), (50, 60), (50, 54)]
+    swinging: list[tuple[float, float]] = [(50, 40), (50, 52), (50, 48), (50, 53), (50, 60), (50, 54)]
     assert crossings(walk(swinging), ACROSS) == [Crossing(4, 7, 1, "in")]
 
 

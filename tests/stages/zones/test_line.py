@@ -126,6 +126,22 @@ def test_predicted_boxes_do_not_cross() -> None:
     assert len(counter.update(_tracks({1: (100, 160)}), 2 * FRAME_NS)) == 1
 
 
+def test_a_single_bad_box_is_no_crossing_when_two_must_agree() -> None:
+    assert _directions(_y(50, 90, 120, 90, 50)) == ["in", "out"]
+    assert _directions(_y(50, 90, 120, 90, 50), confirm_frames=2) == []
+    assert _directions(_y(50, 90, 120, 103, 120, 90), confirm_frames=2) == []
+
+
+def test_two_agreeing_boxes_tell_where_and_when_the_line_was_met() -> None:
+    counter = LineCounter(GATE, confirm_frames=2)
+    told = [
+        counter.update(_tracks({1: point}), k * 100)
+        for k, point in enumerate(_y(90, 110, 120, 130))
+    ]
+    assert [len(crossings) for crossings in told] == [0, 0, 1, 0]
+    assert told[2][0].crossed_ns == 50
+
+
 # Laws
 
 heights = st.floats(0, 200, width=32)
@@ -195,6 +211,14 @@ def test_trembling_within_the_hysteresis_counts_at_most_once(offsets: list[float
     assert _directions(_y(150, *shaky, 50), hysteresis_px=5) == ["out"]
 
 
+@given(st.lists(heights, min_size=2, max_size=40), st.integers(2, 4))
+def test_a_crossing_that_lasts_counts_the_same_however_many_boxes_must_agree(
+    walked: list[float], confirm_frames: int
+) -> None:
+    lasting = [height for height in walked for _ in range(confirm_frames)]
+    assert _directions(_y(*lasting), confirm_frames=confirm_frames) == _directions(_y(*walked))
+
+
 @given(st.lists(st.tuples(st.floats(-50, 250), st.floats(0, 99)), min_size=1, max_size=20))
 def test_without_leaving_its_side_nothing_counts(way: list[Point]) -> None:
     assert _directions(way, hysteresis_px=0) == []
@@ -254,6 +278,11 @@ def test_reset_forgets_ways_but_not_counts() -> None:
 def test_senseless_hysteresis_is_refused(hysteresis_px: float) -> None:
     with pytest.raises(ValueError, match=r"line 'gate': hysteresis_px"):
         LineCounter(GATE, hysteresis_px=hysteresis_px)
+
+
+def test_a_crossing_without_a_box_beyond_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"line 'gate': confirm_frames 0 is not >= 1"):
+        LineCounter(GATE, confirm_frames=0)
 
 
 def test_an_unknown_anchor_is_refused() -> None:
