@@ -63,6 +63,7 @@ class Flow:
             4 * batch.size + 16, "block", on_drop=self._count_stopped
         )
         self._ending: dict[str, StreamEnded] = {}
+        self._nobody_reads = False
 
     @property
     def all_outlets(self) -> list[Outlet | PictureOutlet]:
@@ -117,11 +118,16 @@ class Flow:
         while items := self._inbox.take(_MOST_PER_TURN):
             for item in items:
                 self._handle(item)
-            if all(outlet.channel.closed for outlet in self.all_outlets):
-                log.error("every sink is gone: stopping")
-                self.stop()
+            self._stop_if_nobody_reads()
         for outlet in self.all_outlets:
             outlet.channel.close()
+
+    def _stop_if_nobody_reads(self) -> None:
+        gone = all(outlet.channel.closed for outlet in self.all_outlets)
+        if gone and not self._nobody_reads:
+            self._nobody_reads = True
+            log.error("every sink is gone: stopping")
+            self.stop()
 
     def _handle(self, item: _Detected | StreamChange) -> None:
         match item:
