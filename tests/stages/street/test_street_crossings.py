@@ -40,14 +40,7 @@ def test_past_the_end_of_the_segment_is_no_crossing() -> None:
 
 
 def test_a_foot_that_swings_over_the_line_is_no_crossing() -> None:
-    swinging: list[tuple[float, float]] = [
-        (50, 40),
-        (50, 52),
-        (50, 48),
-        (50, 53),
-        (50, 60),
-        (50, 54),
-    ]
+    bottoms = (40, 52, 48, 53, 60, 54)
     assert crossings(walk([(50, y) for y in bottoms]), ACROSS) == [Crossing(4, 7, 1, "in")]
 
 
