@@ -41,6 +41,8 @@ from sinks.paths import STREAM_ID, path_for
 from stages.base import Source, Tracker
 from stages.zones.line import LineCounter
 
+_LINE_FRAMES = 2  # a single box that jumps over the line is no crossing
+
 AnySink = Sink | PictureSink
 
 
@@ -201,7 +203,10 @@ def make_tracker(config: TrackingConfig) -> Tracker | None:
 
 def make_lines(lines: Sequence[LineConfig]) -> list[LineCounter]:
     """One stream's counters."""
-    return [LineCounter(Line(line.name, line.start, line.end)) for line in lines]
+    return [
+        LineCounter(Line(line.name, line.start, line.end), confirm_frames=_LINE_FRAMES)
+        for line in lines
+    ]
 
 
 def make_sinks(config: PipelineConfig) -> list[tuple[Sink, int]]:

@@ -208,7 +208,7 @@ class ModelConfig(_Section):
 
     name: str = "yolo_nas_n_int8"
     score_threshold: Fraction = 0.25
-    iou_threshold: Fraction = 0.7
+    iou_threshold: Fraction = 0.5
     classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     threads: Annotated[int, Field(ge=0, le=256)] = 0
 
@@ -227,7 +227,7 @@ class TrackingConfig(_Section):
     enabled: bool = True
     high_score: Fraction = 0.4
     low_score: Fraction = 0.1
-    birth_score: Fraction = 0.4
+    birth_score: Fraction = 0.5
     confirm_hits: Annotated[int, Field(ge=1, le=1000)] = 2
     lost_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
 

@@ -115,6 +115,7 @@ def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
 class YoloNasDetector:
     """A YOLO-NAS file on an engine, as `detectors.base.Detector`.
 
+    Of boxes that overlap by more than `iou_threshold`, of whatever class, the best is kept.
     `classes` keeps only these labels. Raises `EngineLoadError` when the file is not a YOLO-NAS
     model, its graph is not what its metadata says, or a wanted class is not among its labels.
     """
@@ -138,7 +139,10 @@ class YoloNasDetector:
         self._engine = engine
         self._letterbox = description.letterbox
         self._bgr = description.bgr
-        self._rule = Suppression(conf=score_threshold, iou=iou_threshold)
+        # One object is one detection, whatever classes it resembles: each would be tracked and counted.
+        self._rule = Suppression(
+            conf=score_threshold, iou=iou_threshold, multi_label=False, class_agnostic=True
+        )
         self._unwanted = self._columns_to_clear(classes, path)
 
     def _columns_to_clear(self, classes: Sequence[str] | None, path: Path) -> list[int]:

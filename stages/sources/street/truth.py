@@ -75,12 +75,15 @@ def passes(line: PictureLine, before: PicturePoint, now: PicturePoint) -> bool:
 def crossings(
     truths: Iterable[Truth], line: PictureLine, margin_px: float = MARGIN_PX
 ) -> list[Crossing]:
-    """Every crossing of the segment, in frame order; ignored objects count too."""
+    """Every crossing of the segment, in frame order. Where an object is hidden or only a sliver at
+    the picture's edge (`ignore`), its foot is not where it seems, and is left out."""
     length_px = math.dist(*line)
     last: dict[int, PicturePoint] = {}
     found: list[Crossing] = []
     for truth in truths:
         for row, ident in enumerate(truth.track_id.tolist()):
+            if truth.ignore[row]:
+                continue
             x1, _, x2, y2 = truth.xyxy[row].tolist()
             now = ((x1 + x2) / 2, y2)
             here = side(line, now)
