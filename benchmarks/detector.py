@@ -1,16 +1,19 @@
 """Milliseconds per picture of the bundled models, INT8 and FP32 interleaved in one run.
 
-    python -m benchmarks.detector [--rounds 30] [--threads 2]
+    python -m benchmarks.detector [--rounds 30] [--threads 2] [--json FILE]
 
 Whole detections: letterbox, engine, suppression. Medians over rounds; models take turns in every
 round, so that a busy machine is busy for both.
 """
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import describe
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
 
@@ -46,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the bundled models.")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     medians = measure(arguments.rounds, arguments.threads)
     for batch in BATCHES:
@@ -54,6 +58,10 @@ def main() -> None:
             f"batch {batch}: FP32 {fp32:.2f} ms, INT8 {int8:.2f} ms a picture, "
             f"INT8 {fp32 / int8:.2f} times as fast"
         )
+    if arguments.json:
+        by_model = {name: {str(b): round(medians[name, b], 2) for b in BATCHES} for name in MODELS}
+        figures = {"machine": describe(), "ms_per_picture": by_model}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

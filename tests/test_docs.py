@@ -231,7 +231,6 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
-@pytest.mark.xfail(strict=True, reason="the default model's numbers are not measured yet")
 def test_no_placeholder_is_left() -> None:
     assert [page.name for page in PAGES if "{{" in page.read_text()] == []
 

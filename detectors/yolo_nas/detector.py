@@ -139,7 +139,7 @@ class YoloNasDetector:
         self._engine = engine
         self._letterbox = description.letterbox
         self._bgr = description.bgr
-        # One object is one detection, whatever classes it resembles: each would be tracked and counted.
+        # One object is one detection, whatever it resembles: each would be tracked and counted.
         self._rule = Suppression(
             conf=score_threshold, iou=iou_threshold, multi_label=False, class_agnostic=True
         )
