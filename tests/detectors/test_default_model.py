@@ -80,16 +80,17 @@ def test_a_batch_gives_what_single_pictures_give() -> None:
 def test_people_and_cars_are_found_and_bottles_are_neither(shared_dir: Path) -> None:
     clips = shared_dir / "clips"
     people = detect_all(clips / "one-by-one-person-detection.mp4", every=10)
-    assert share(people, (0,)) >= 0.4
-    cars = detect_all(clips / "car-detection.mp4", every=5)
-    assert share(cars, VEHICLES) >= 0.4
+    assert share(people, (0,)) >= 0.5
+    cars = detect_all(clips / "car-detection.mp4", every=5)  # on the road a third of the time
+    assert share(cars, VEHICLES) >= 0.25
     bottles = detect_all(clips / "bottle-detection.mp4", every=4)
     assert share(bottles, (0, *VEHICLES)) < 0.02
 
 
 @pytest.mark.timeout(300)
 def test_the_synthetic_street_is_seen_and_counted(tmp_path: Path) -> None:
-    """The short form of `python -m benchmarks.street`."""
+    """The short form of `python -m benchmarks.street`: not below what the model card says."""
     result = measure("yolo_nas_n_int8", 12, SCENES[1:5], tmp_path)
-    assert result.ap50["person"] >= 0.8
-    assert result.ap50["car"] >= 0.8
+    assert result.ap50["person"] >= 0.6
+    assert result.ap50["car"] >= 0.85
+    assert result.count_error <= 0.25  # few crossings in 12 s; the benchmark has the real figure
