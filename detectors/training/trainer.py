@@ -97,7 +97,6 @@ class Trainer:
     """
 
     def __init__(self, recipe: Recipe, out: Path, *, resume: bool = False) -> None:
-        torch.set_flush_denormal(True)
         torch.manual_seed(recipe.seed)
         out.mkdir(parents=True, exist_ok=True)
         self.recipe, self.out = recipe, out
@@ -124,9 +123,11 @@ class Trainer:
             recipe.schedule,
             first=self.seen // recipe.batch,
         )
+        torch.set_flush_denormal(True)  # losses close to 0 are several times slower without it
         try:
             self._loop(loader)
         finally:
+            torch.set_flush_denormal(False)  # it is a mode of the whole process
             loader.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)

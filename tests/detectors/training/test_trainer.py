@@ -89,3 +89,9 @@ def test_pace_is_due_once_per_period(monkeypatch: pytest.MonkeyPatch) -> None:
     for now[0] in (100.0, 105.0, 110.0, 112.0, 120.0):
         due.append(pace.due("write", 10.0))
     assert due == [False, False, True, False, True]
+
+
+def test_training_leaves_the_processor_as_it_was(pictures: Path, tmp_path: Path) -> None:
+    Trainer(recipe(pictures, 2), tmp_path / "run").run()
+    tiny = torch.tensor([5e-324], dtype=torch.float64)
+    assert (tiny * 1.0).item() > 0
