@@ -12,7 +12,7 @@ import os
 import queue
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ class Mixer:
         )
 
     def _sample(self, n: int, size: int, calm: bool, rng: np.random.Generator) -> Sample:
-        strength = CALM if calm else STRONG
+        strength = replace(CALM if calm else STRONG, reference_px=self._schedule.final_px)
         if rng.random() < strength.mosaic:
             members, weights = self._groups[self._pictures[n].labelled]
             others = rng.choice(members, 3, p=weights)

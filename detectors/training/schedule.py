@@ -36,6 +36,11 @@ class Schedule:
         """Side in pixels of the square pictures of the batch that starts after `seen` pictures."""
         return [size for start, size in self.sizes_px if self.progress(seen) >= start][-1]
 
+    @property
+    def final_px(self) -> int:
+        """Side in pixels at the end of the run, at which the network will be used."""
+        return self.sizes_px[-1][1]
+
     def calm_at(self, seen: int) -> bool:
         """Whether augmentation is weak by now."""
         return self.progress(seen) >= self.calm_from

@@ -29,6 +29,7 @@ from detectors.yolo_nas.postprocess import suppress
 log = logging.getLogger(__name__)
 
 LOG_EVERY = 20
+LAYOUT = torch.channels_last  # half as fast again as the default on CPUs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,6 @@ class Recipe:
     max_gradient: float = 10.0
     ema_limit: float = 0.999
     bf16: bool = True
-    evaluation_px: int = 320
 
 
 @dataclass(slots=True)
@@ -103,7 +103,8 @@ class Trainer:
         self.pace = Pace()
         self.step = self.seen = 0
         self.best = 0.0
-        self.model = build(recipe.variant, len(recipe.class_names)).train()
+        model = build(recipe.variant, len(recipe.class_names)).train()
+        self.model = model.to(memory_format=LAYOUT)
         self.ema = Ema(self.model, recipe.ema_limit)
         self.optimizer = _optimizer(self.model, recipe.weight_decay)
         self.loss = DetectionLoss(assigner=TaskAligned(least_px=STRIDES[0]))
@@ -134,7 +135,7 @@ class Trainer:
 
     def evaluate(self) -> float:
         """Mean over the folders' val splits of the averaged model's mAP at IoU 0.5; logs each."""
-        size = self.recipe.evaluation_px
+        size = self.recipe.schedule.final_px
         letterbox, names = Letterbox(size, size), self.recipe.class_names
         means = []
         for folder in self.recipe.folders:
@@ -159,7 +160,7 @@ class Trainer:
             "best": self.best,
             "variant": recipe.variant,
             "class_names": list(recipe.class_names),
-            "input_size": [recipe.evaluation_px, recipe.evaluation_px],
+            "input_size": [recipe.schedule.final_px] * 2,
             "seed": recipe.seed,
             "data": [str(folder.path) for folder in recipe.folders],
         }
@@ -186,7 +187,8 @@ class Trainer:
     def _train_on(self, batch: Batch) -> Losses:
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
-        images = torch.from_numpy(batch.images).float().div_(255)
+        pixels = torch.from_numpy(batch.images)
+        images = pixels.to(torch.float32, memory_format=LAYOUT).div_(255)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
             raw = self.model.heads.raw(self.model.neck(*self.model.backbone(images)))
         targets = Targets(*map(torch.from_numpy, (batch.image, batch.class_id, batch.xyxy)))
@@ -222,8 +224,16 @@ class Trainer:
         self.model.load_state_dict(state["net"])
         self.ema.model.load_state_dict(state["ema_net"])
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        self._lay_out_moments()
         self.step, self.seen = state["step"], state["pictures_seen"]
         self.best = state["best"]
+
+    def _lay_out_moments(self) -> None:
+        """The fused optimizer walks memory: its moments must lie as their parameters do."""
+        for parameter, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                if value.ndim == parameter.ndim:
+                    moments[name] = torch.empty_like(parameter).copy_(value)
 
     def _record(self, **values: Any) -> None:
         now = round(time.time(), 1)

@@ -95,10 +95,20 @@ class QARepVGGBlock(nn.Module):
             return functional.relu(self.rbr_reparam(x), inplace=True)
         if self.form == "partial":
             return functional.relu(self.post_bn(self.rbr_reparam(x)), inplace=True)
-        y = self.branch_3x3(x) + self.branch_1x1(x)
+        y = self.branch_3x3(x) + self._pointwise(x)
         if self.identity:
             y = y + x
         return functional.relu(self.post_bn(y), inplace=True)
+
+    def _pointwise(self, x: Tensor) -> Tensor:
+        """branch_1x1 on the pixels that its stride visits.
+
+        The same sum as a strided convolution, which in bfloat16 and channels-last layout writes
+        outside its memory on CPUs (torch 2.15, 3 channels in).
+        """
+        stride = self.branch_1x1.stride[0]
+        conv = self.branch_1x1
+        return functional.conv2d(x[..., ::stride, ::stride], conv.weight, conv.bias)
 
 
 class Bottleneck(nn.Module):

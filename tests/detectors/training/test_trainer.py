@@ -22,7 +22,6 @@ def recipe(pictures: Path, total: int) -> Recipe:
         folders=(Folder(pictures),),
         schedule=schedule,
         batch=2,
-        evaluation_px=64,
     )
 
 
