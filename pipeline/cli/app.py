@@ -1,17 +1,13 @@
 """Commands and their options; what they do is imported when they are called."""
 
 import json
-import logging
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from pipeline.cli.faults import in_one_line
-from pipeline.core.errors import ConfigError
+from pipeline.cli.faults import guarded
+from pipeline.cli.model import app as model_app
 
 app = typer.Typer(
     name="eyrie",
@@ -33,21 +29,7 @@ Overrides = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 
-
-def _guarded(work: Callable[[], int]) -> NoReturn:
-    """Do it. Whatever goes wrong becomes one line and an exit code."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
-    )
-    try:
-        code = work()
-        sys.stdout.flush()
-    except Exception as error:  # noqa: BLE001 - the last one to see it
-        if isinstance(error, OSError):  # perhaps of standard output: Python flushes it at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        typer.echo(f"eyrie: {in_one_line(error)}", err=True)
-        code = 2 if isinstance(error, ConfigError) else 3
-    raise typer.Exit(code)
+app.add_typer(model_app)
 
 
 @app.callback()
@@ -70,7 +52,7 @@ def demo(
     """Draw three street cameras, analyse them, and compare with the truth. Needs nothing."""
     from pipeline.cli.demo import run_demo
 
-    _guarded(lambda: run_demo(out, seconds, quiet))
+    guarded(lambda: run_demo(out, seconds, quiet))
 
 
 @app.command()
@@ -79,7 +61,7 @@ def run(config: Config, overrides: Overrides = None, quiet: Quiet = False) -> No
     from pipeline.cli.run import run_pipeline
     from pipeline.config_file import load_config
 
-    _guarded(lambda: run_pipeline(load_config(config, overrides or ()), quiet))
+    guarded(lambda: run_pipeline(load_config(config, overrides or ()), quiet))
 
 
 @app.command()
@@ -118,7 +100,7 @@ def detect(
     from pipeline.cli.run import run_pipeline
 
     request = Request(tuple(sources), model, out, tuple(sink or ()), classes, conf, fps, max_frames)
-    _guarded(lambda: run_pipeline(configure(request), quiet))
+    guarded(lambda: run_pipeline(configure(request), quiet))
 
 
 @app.command()
@@ -127,7 +109,7 @@ def check(config: Config, overrides: Overrides = None) -> None:
     from pipeline.cli.check import run_check
     from pipeline.config_file import load_config
 
-    _guarded(lambda: run_check(load_config(config, overrides or ())))
+    guarded(lambda: run_check(load_config(config, overrides or ())))
 
 
 @app.command()
@@ -139,4 +121,4 @@ def schema() -> None:
         print(json.dumps(json_schema(), indent=2))
         return 0
 
-    _guarded(show)
+    guarded(show)

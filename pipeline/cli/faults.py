@@ -1,11 +1,32 @@
 """What went wrong, in one line for the user, whoever raised it."""
 
+import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from typing import NoReturn
 
-from pipeline.core.errors import EyrieError
+import typer
+
+from pipeline.core.errors import ConfigError, EyrieError
 from pipeline.core.log import one_line, redact
+
+
+def guarded(work: Callable[[], int]) -> NoReturn:
+    """Do it. Whatever goes wrong becomes one line and an exit code."""
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
+    )
+    try:
+        code = work()
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - the last one to see it
+        if isinstance(error, OSError):  # perhaps of standard output: Python flushes it at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        typer.echo(f"eyrie: {in_one_line(error)}", err=True)
+        code = 2 if isinstance(error, ConfigError) else 3
+    raise typer.Exit(code)
 
 
 def in_one_line(error: Exception) -> str:

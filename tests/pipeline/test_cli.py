@@ -222,10 +222,10 @@ def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
 def test_a_fault_of_eyrie_is_one_line_and_a_traceback_on_request(debug: str) -> None:
     code = """
 import sys, typer
-from pipeline.cli import app
+from pipeline.cli import faults
 def work(): raise ExceptionGroup("g", [KeyError("rtsp://me:hunter2@camera")])
 try:
-    app._guarded(work)
+    faults.guarded(work)
 except typer.Exit as end:
     sys.exit(end.exit_code)
 """
