@@ -2,8 +2,8 @@
 
     python -m benchmarks.accuracy --data FOLDER [--json FILE]
 
-FOLDER has an `index.jsonl` as `detectors.training.data` reads it. Each class is evaluated only on
-pictures that label it.
+FOLDER is a set of pictures as `detectors.training.data` reads it. Each class is evaluated only on
+pictures that label it. `eyrie model evaluate` tells more, and of any model.
 """
 
 import argparse
@@ -13,13 +13,23 @@ from typing import Any
 
 from benchmarks.detector import MODELS
 from benchmarks.machine import describe
-from detectors.evaluate import evaluate_model
+from detectors.evaluation import Truth, evaluate, find
+from detectors.training.data import DataFault, read_dataset
 from detectors.yolo_nas.detector import resolve
+from detectors.yolo_nas.predict import YoloNAS
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """Metrics by model."""
-    return {name: evaluate_model(resolve(name), folder) for name in MODELS}
+def measure(model: Path, folder: Path) -> dict[str, Any]:
+    """Metrics of one model on the val split, ready for JSON."""
+    network = YoloNAS.load(model)
+    names = network.processing.class_names
+    data = read_dataset(folder, "val").selected(names)
+    faults: list[DataFault] = []
+    pictures, found = zip(*find(network, data.pictures, faults), strict=True)
+    if faults:
+        raise SystemExit(f"a picture cannot be read: {faults[0]}")
+    metrics = evaluate(found, [Truth.of(picture) for picture in pictures], len(names))
+    return {"model": model.name, "pictures": len(pictures)} | metrics.named(names)
 
 
 def main() -> None:
@@ -27,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    metrics = measure(arguments.data)
+    metrics = {name: measure(resolve(name), arguments.data) for name in MODELS}
     for name, of_model in metrics.items():
         print(f"{name}: {of_model}")
     if arguments.json:

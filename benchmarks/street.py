@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe
-from detectors.evaluate import Found, Truth, evaluate
+from detectors.evaluation import Found, Truth, evaluate
 from pipeline import Pipeline
 from pipeline.config_file import parse_config
 from pipeline.core.messages import FrameMessage, decode

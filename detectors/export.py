@@ -1,16 +1,14 @@
-"""`python -m detectors.export CHECKPOINT --out MODEL.onnx`: a checkpoint as a deployable ONNX file.
+"""A checkpoint as a deployable ONNX file.
 
-The averaged weights, fully fused, with batch norms folded into their convolutions, and kernels
-stored in half precision. Input `images`
-(batch, 3, H, W) f32 RGB in [0, 1]; outputs `boxes` (batch, A, 4) xyxy pixels and `scores`
-(batch, A, C). What else a user of the file must know is in its metadata, see `describe`.
+Any checkpoint that `detectors.yolo_nas.checkpoint` reads: its weights, fully fused, with batch
+norms folded into their convolutions, and kernels stored in half precision. Input `images`
+(batch, 3, H, W) f32, prepared as the file's metadata say; outputs `boxes` (batch, A, 4) xyxy pixels
+and `scores` (batch, A, C). What a user of the file must know is in its metadata, see `describe`.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import hashlib
 import json
 import logging
 import warnings
@@ -21,58 +19,61 @@ import numpy as np
 import onnx
 import torch
 
+from detectors.yolo_nas.checkpoint import Checkpoint
 from detectors.yolo_nas.detector import METADATA_KEY
 from detectors.yolo_nas.fuse import fold_batch_norms
 from detectors.yolo_nas.heads import STRIDES
-from detectors.yolo_nas.model import YoloNASModule, from_checkpoint
+from detectors.yolo_nas.model import YoloNASModule
+from detectors.yolo_nas.processing import Processing
 
 log = logging.getLogger(__name__)
 
 PRECISION_KEY = "eyrie.precision"
+PROVENANCE = ("data", "pictures_seen", "epoch", "seed")
 OPSET = 17
 KERNEL_RANK = 4
 BOX_TOLERANCE_PX = 2e-2
 SCORE_TOLERANCE = 1e-4
 
 
-def export(checkpoint: Path, out: Path, size: tuple[int, int], training: dict[str, Any]) -> None:
-    """Write `out` from `checkpoint` for inputs of `size` (height, width), and verify it.
+def export(
+    checkpoint: Checkpoint,
+    out: Path,
+    size: tuple[int, int] | None = None,
+    training: dict[str, Any] | None = None,
+) -> None:
+    """Write `out` for inputs of `size` (height, width; default: the checkpoint's), and verify it.
 
-    Raises ValueError when the file computes something else than the checkpoint's model.
+    `training` is what the metadata say of the training besides what the checkpoint does. Raises
+    ValueError when the file computes something else than the checkpoint's model.
     """
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    model = from_checkpoint(state).fuse(full=True)
+    processing = checkpoint.processing
+    if size is not None:
+        processing = processing.resized(*size)
+    model = checkpoint.module().fuse(full=True)
     fold_batch_norms(model)
     _round_kernels(model)
     out.parent.mkdir(parents=True, exist_ok=True)
-    _write(model, out, size)
-    _annotate(out, describe(state, checkpoint, size, training))
-    _verify(model, out, size)
+    _write(model, out, processing.input_size)
+    _annotate(out, describe(checkpoint, processing, training or {}))
+    _verify(model, out, processing)
     log.info("%s: %.2f MB", out, out.stat().st_size / 1e6)
 
 
 def describe(
-    state: dict[str, Any], checkpoint: Path, size: tuple[int, int], training: dict[str, Any]
+    checkpoint: Checkpoint, processing: Processing, training: dict[str, Any]
 ) -> dict[str, Any]:
     """The value of the metadata key `eyrie.model`: family, classes, preparation, provenance."""
+    about = {key: checkpoint.about[key] for key in PROVENANCE if key in checkpoint.about}
+    if "data" in about:
+        about["data"] = [Path(path).name for path in about["data"]]
     return {
         "family": "yolo_nas",
-        "variant": state["variant"],
-        "class_names": list(state["class_names"]),
-        "input_size": list(size),
-        "preprocessing": {
-            "color": "rgb",
-            "scale": 1 / 255,
-            "letterbox": "centre",
-            "pad_value": 114,
-        },
-        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
-        "training": {
-            "data": [Path(path).name for path in state["data"]],
-            "pictures_seen": state["pictures_seen"],
-            "seed": state["seed"],
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        }
+        "variant": checkpoint.variant,
+        **processing.to_metadata(),
+        "checkpoint_sha256": checkpoint.sha256,
+        "training": about
+        | {"date": datetime.datetime.now(datetime.UTC).date().isoformat()}
         | training,
     }
 
@@ -141,13 +142,14 @@ def store_half(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _verify(model: YoloNASModule, path: Path, size: tuple[int, int]) -> None:
+def _verify(model: YoloNASModule, path: Path, processing: Processing) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     for batch in (1, 3):
-        images = rng.random((batch, 3, *size), dtype=np.float32)
+        noise = rng.integers(0, 256, (batch, *processing.input_size, 3), np.uint8)
+        images, _ = processing.prepare_batch(list(noise))
         with torch.inference_mode():
             wanted = [t.numpy() for t in model(torch.from_numpy(images))[0]]
         found = session.run(["boxes", "scores"], {"images": images})
@@ -158,22 +160,3 @@ def _verify(model: YoloNASModule, path: Path, size: tuple[int, int]) -> None:
                 f"{path}: differs from the checkpoint at batch {batch}: "
                 f"boxes by {gaps[0]:.3g} px, scores by {gaps[1]:.3g}"
             )
-
-
-def main() -> None:
-    """Export as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m detectors.export", description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", type=int, nargs="+", default=[320], help="side, or height width")
-    parser.add_argument("--command", default="", help="how it was trained, for the metadata")
-    parser.add_argument("--metrics", type=json.loads, default={}, help="JSON, for the metadata")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    height, width = (args.size * 2)[:2]
-    training = {"command": args.command, "metrics": args.metrics}
-    export(args.checkpoint, args.out, (height, width), training)
-
-
-if __name__ == "__main__":
-    main()

@@ -181,7 +181,7 @@ def make_detector(config: ModelConfig, least_score: float) -> YoloNasDetector:
     """Load the model; it finds what scores `least_score` or more. Raises `EngineLoadError`."""
     path = resolve(config.name)
     if path.suffix == ".pth":
-        why = "is a checkpoint: make an ONNX file of it with python -m detectors.export"
+        why = "is a checkpoint: make an ONNX file of it with eyrie model export"
         raise EngineLoadError(f"model {config.name!r} {why}")
     return YoloNasDetector(
         OnnxRuntimeEngine(path, config.threads),

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from detectors.training.assign import ATSS, Assignment, Targets, TaskAligned, area
+from detectors.training.distributed import ALONE, Processes
 from detectors.yolo_nas.heads import REG_MAX, RawOutput, decode
 
 GIOU_EPS = 1e-10
@@ -21,26 +22,42 @@ GIOU_EPS = 1e-10
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Weighted terms, each a scalar already divided by the sum of the soft scores."""
+    """Weighted terms, each a scalar already divided by the sum of the soft scores.
+
+    `distill` is what a teacher adds; None without one.
+    """
 
     cls: Tensor
     iou: Tensor
     dfl: Tensor
+    distill: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
-        return self.cls + self.iou + self.dfl
+        total = self.cls + self.iou + self.dfl
+        return total if self.distill is None else total + self.distill
+
+    def named(self) -> dict[str, Tensor]:
+        """Every term and their sum as `loss`, without gradient."""
+        terms = {"cls": self.cls, "iou": self.iou, "dfl": self.dfl, "distill": self.distill}
+        there = {name: term.detach() for name, term in terms.items() if term is not None}
+        return there | {"loss": self.total.detach()}
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionLoss:
-    """RawOutput and Targets -> Losses, computed in float32 whatever the network ran in."""
+    """RawOutput and Targets -> Losses, computed in float32 whatever the network ran in.
+
+    With several `processes` the mean of their losses is the loss of the whole batch: the soft
+    scores of all are summed for the divisor.
+    """
 
     classification: Literal["varifocal", "focal"] = "varifocal"
     assigner: TaskAligned | ATSS = field(default_factory=TaskAligned)
     cls_weight: float = 1.0
     iou_weight: float = 2.5
     dfl_weight: float = 0.5
+    processes: Processes = ALONE
 
     def __call__(self, raw: RawOutput, targets: Targets, labelled: Tensor | None = None) -> Losses:
         """`labelled` (B, C) bool: classes that the picture's annotators marked at all.
@@ -50,7 +67,8 @@ class DetectionLoss:
         """
         logits, distances = raw.logits.float(), raw.distances.float()
         assigned = self.assign(logits, distances, raw, targets)
-        divisor = assigned.scores.sum().clamp(min=1.0)
+        everywhere = self.processes.sum(assigned.scores.sum())
+        divisor = everywhere.clamp(min=1.0) / self.processes.size
         cls = self._classification(logits, assigned, labelled)
         iou, dfl = _regression(distances, raw, assigned)
         return Losses(

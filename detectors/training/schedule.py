@@ -11,7 +11,8 @@ class Schedule:
     """A budget of `total` pictures and what it means for learning rate, resolution, augmentation.
 
     `sizes_px` are (progress, size) steps: from that share of the run on, pictures have that size.
-    From `calm_from` on, augmentation is weak. `total` may be changed when a run is resumed.
+    From `calm_from` on, augmentation is weak. Warm-up starts at `first_lr`. `total` may be changed
+    when a run is resumed.
     """
 
     total: int
@@ -20,6 +21,7 @@ class Schedule:
     warmup: int = 16_000
     sizes_px: tuple[tuple[float, int], ...] = ((0.0, 256), (0.6, 320))
     calm_from: float = 0.85
+    first_lr: float = 0.0
 
     def progress(self, seen: int) -> float:
         """Share of the run in [0, 1] after `seen` pictures."""
@@ -28,7 +30,7 @@ class Schedule:
     def lr_at(self, seen: int) -> float:
         """Linear warm-up over `warmup` pictures, then half a cosine to `final_lr_share` of `lr`."""
         if seen < self.warmup:
-            return self.lr * (seen + 1) / self.warmup
+            return self.first_lr + (self.lr - self.first_lr) * (seen + 1) / self.warmup
         left = max(self.total - self.warmup, 1)
         return cosine_lr(self.lr, min(seen - self.warmup, left), left, self.final_lr_share)
 

@@ -5,13 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from detectors.base import Engine, Precision, TensorSpec
-from detectors.letterbox import Letterbox, Placement, Transform
+from detectors.letterbox import Transform
 from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32, U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineLoadError, EngineRunError
@@ -19,7 +20,6 @@ from pipeline.core.log import one_line
 
 METADATA_KEY = "eyrie.model"
 STRIDES_PX = (8, 16, 32)
-LARGEST_SIDE_PX = 4096
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
@@ -45,9 +45,7 @@ class Description:
     """What a YOLO-NAS file says of itself in its metadata."""
 
     variant: str
-    labels: tuple[str, ...]
-    letterbox: Letterbox
-    bgr: bool
+    processing: Processing
 
     @classmethod
     def read(cls, metadata: dict[str, str], where: str) -> "Description":
@@ -59,35 +57,20 @@ class Description:
             )
         try:
             said: dict[str, Any] = json.loads(metadata[METADATA_KEY])
-            return cls._of(said)
+            return cls(str(said["variant"]), Processing.from_metadata(said))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EngineLoadError(
                 f"model {where}: metadata {METADATA_KEY!r} is damaged: {error!r}"
             ) from error
 
-    @classmethod
-    def _of(cls, said: dict[str, Any]) -> "Description":
-        prepare = said["preprocessing"]
-        sides, labels = said["input_size"], tuple(said["class_names"])
-        _require(all(type(s) is int and s <= LARGEST_SIDE_PX for s in sides), "input_size", sides)
-        pad, placement, color = prepare["pad_value"], prepare["letterbox"], prepare["color"]
-        _require(type(pad) is int and 0 <= pad <= 255, "pad_value", pad)
-        _require(placement in get_args(Placement), "letterbox", placement)
-        _require(color in ("rgb", "bgr"), "color", color)
-        named = all(isinstance(label, str) and label.isprintable() for label in labels)
-        _require(bool(labels) and named and len(set(labels)) == len(labels), "class_names", labels)
-        height, width = sides
-        letterbox = Letterbox(height, width, placement, pad)
-        return cls(str(said["variant"]), labels, letterbox, color == "bgr")
-
     def check_graph(self, engine: Engine, where: str) -> None:
         """Raise `EngineLoadError` unless the engine takes and gives what is described here: one
         batch of any size in, boxes and scores of every anchor out."""
-        height, width = self.letterbox.height, self.letterbox.width
+        height, width = self.processing.input_size
         anchors = sum((height // stride) * (width // stride) for stride in STRIDES_PX)
         for what, specs, wanted in (
             ("takes", engine.inputs, [(3, height, width)]),
-            ("gives", engine.outputs, [(anchors, 4), (anchors, len(self.labels))]),
+            ("gives", engine.outputs, [(anchors, 4), (anchors, len(self.processing.class_names))]),
         ):
             if len(specs) != len(wanted) or not all(map(_fits, specs, wanted)):
                 found = ", ".join(f"{spec.dtype} {spec.shape}" for spec in specs)
@@ -96,11 +79,6 @@ class Description:
                     f"model {where}: the graph {what} {found or 'nothing'}, but its metadata "
                     f"{METADATA_KEY!r} describes float32 {shapes}"
                 )
-
-
-def _require(right: bool, key: str, value: object) -> None:
-    if not right:
-        raise ValueError(f"{key} {value!r:.80}")
 
 
 def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
@@ -131,14 +109,13 @@ class YoloNasDetector:
     ) -> None:
         description = Description.read(engine.metadata, path.name)
         description.check_graph(engine, path.name)
-        self.labels = description.labels
+        self.labels = description.processing.class_names
         self.name = one_line(path.stem)
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.precision: Precision = engine.precision
         self.engine_name = engine.name
         self._engine = engine
-        self._letterbox = description.letterbox
-        self._bgr = description.bgr
+        self._processing = description.processing
         # One object is one detection, whatever it resembles: each would be tracked and counted.
         self._rule = Suppression(
             conf=score_threshold, iou=iou_threshold, multi_label=False, class_agnostic=True
@@ -160,14 +137,14 @@ class YoloNasDetector:
         """See `detectors.base.Detector.detect`."""
         if not images:
             return []
-        tensor, transforms = self._prepare(images)
+        tensor, transforms = self._processing.prepare_batch(images)
         boxes, scores = self._engine.run(tensor)
         return [self._finish(*item) for item in zip(boxes, scores, transforms, strict=True)]
 
     def warm_up(self, batch_size: int) -> None:
         """Run an empty batch, so that the first real one is as fast as the others. Raises
         `EngineLoadError` when the model cannot run one."""
-        grey = np.full((32, 32, 3), self._letterbox.pad_value, np.uint8)
+        grey = np.full((32, 32, 3), self._processing.letterbox.pad_value, np.uint8)
         try:
             self.detect([grey] * batch_size)
         except (EngineRunError, ValueError) as error:
@@ -177,17 +154,6 @@ class YoloNasDetector:
     def close(self) -> None:
         """See `detectors.base.Detector.close`."""
         self._engine.close()
-
-    def _prepare(self, images: Sequence[U8]) -> tuple[F32, list[Transform]]:
-        box = self._letterbox
-        tensor = np.empty((len(images), 3, box.height, box.width), np.float32)
-        transforms = []
-        for row, image in zip(tensor, images, strict=True):
-            padded, transform = box.pad(image)
-            chw = (padded[..., ::-1] if self._bgr else padded).transpose(2, 0, 1)
-            np.multiply(chw, np.float32(1 / 255), out=row)
-            transforms.append(transform)
-        return tensor, transforms
 
     def _finish(self, boxes: F32, scores: F32, transform: Transform) -> Detections:
         if self._unwanted:

@@ -15,23 +15,30 @@ from detectors.yolo_nas.blocks import Conv, ConvBNReLU, QARepVGGBlock
 
 @torch.no_grad()
 def fuse_blocks(model: nn.Module, *, full: bool) -> None:
-    """Fuse every QARepVGG block of `model` in place; already fused blocks may go on to full."""
-    for module in model.modules():
-        if isinstance(module, QARepVGGBlock):
-            if module.form == "branches":
-                _fuse_branches(module)
-            if full and module.form == "partial":
-                _fuse_post_bn(module)
+    """Fuse every QARepVGG block of `model` in place; partially fused blocks may go on to full.
+
+    Raises ValueError, and changes nothing, when the partial form of a fully fused model is asked
+    for: what was folded cannot be told apart again.
+    """
+    blocks = [module for module in model.modules() if isinstance(module, QARepVGGBlock)]
+    if not full and any(block.form == "full" for block in blocks):
+        raise ValueError("the model is fully fused and cannot go back to the partial form")
+    for block in blocks:
+        if block.form == "branches":
+            _fuse_branches(block)
+        if full and block.form == "partial":
+            _fuse_post_bn(block)
 
 
 @torch.no_grad()
 def fold_batch_norms(model: nn.Module) -> None:
     """Fold the batch norm of every plain Conv + BN pair into its convolution, in place.
 
-    For inference only; the result computes the same and has other state-dict keys.
+    For inference only; the result computes the same and has other state-dict keys. Pairs that are
+    folded already stay as they are.
     """
     for module in model.modules():
-        if isinstance(module, Conv):
+        if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):
             module.conv = _folded(module.conv, module.bn)
             module.bn = nn.Identity()  # type: ignore[assignment]
         elif isinstance(module, ConvBNReLU) and len(module.seq) > 1:

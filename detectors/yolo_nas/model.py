@@ -38,6 +38,7 @@ class YoloNASModule(nn.Module):
 
         The default, partial form keeps each block's `post_bn` and can be trained further; the
         full form folds it too and is for inference only. See `fuse.fold_batch_norms` for the rest.
+        Raises ValueError where a full form is to become partial.
         """
         fuse.fuse_blocks(self, full=full)
         return self
@@ -52,10 +53,3 @@ def build(name: str, num_classes: int) -> YoloNASModule:
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     return YoloNASModule(variant(name), num_classes)
-
-
-def from_checkpoint(state: dict[str, Any]) -> YoloNASModule:
-    """The averaged model of a training checkpoint, unfused, in evaluation mode."""
-    model = build(state["variant"], len(state["class_names"]))
-    model.load_state_dict(state["ema_net"])
-    return model.eval()

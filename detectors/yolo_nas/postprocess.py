@@ -16,6 +16,7 @@ class Suppression:
 
     A candidate is a (box, class) pair scoring above `conf`, or with `multi_label=False` a box with
     its best class scoring `conf` or more. The `top_k` best are considered, `max_boxes` kept.
+    Raises ValueError for limits out of range.
     """
 
     conf: float = 0.25
@@ -24,6 +25,14 @@ class Suppression:
     max_boxes: int = 300
     multi_label: bool = True
     class_agnostic: bool = False
+
+    def __post_init__(self) -> None:
+        for name, limit in (("conf", self.conf), ("iou", self.iou)):
+            if not 0 <= limit <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, got {limit}")
+        for name, count in (("top_k", self.top_k), ("max_boxes", self.max_boxes)):
+            if type(count) is not int or count < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
 
 
 def suppress(boxes: F32, scores: F32, rule: Suppression | None = None) -> tuple[F32, F32, I64]:

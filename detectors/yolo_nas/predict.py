@@ -1,115 +1,217 @@
-"""Prediction in one call: images in, boxes in their own pixels out."""
+"""Prediction in one call: pictures and videos in, boxes in their own pixels out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
-from typing import overload
+from typing import Any, TypedDict, Unpack, overload
 
-import numpy as np
-
-from detectors.letterbox import Letterbox
-from detectors.yolo_nas.detector import Description, resolve
+from detectors.yolo_nas import inputs, network
+from detectors.yolo_nas.inputs import InputError, Picture, Pictures
+from detectors.yolo_nas.network import Network
 from detectors.yolo_nas.postprocess import Suppression, suppress
-from pipeline.core.arrays import F32, I64, U8
+from detectors.yolo_nas.processing import Processing
+from detectors.yolo_nas.results import (
+    DetectionPrediction,
+    ImageDetectionPrediction,
+    ImagesDetectionPrediction,
+    Style,
+)
+from detectors.yolo_nas.video import (
+    VIDEO_SUFFIXES,
+    FrameDetectionPrediction,
+    FramePicture,
+    VideoDetectionPrediction,
+    open_camera,
+    open_file,
+)
+from pipeline.core.log import get_logger
 
-Network = Callable[[F32], tuple[F32, F32]]
+__all__ = [
+    "DetectionPrediction",
+    "FrameDetectionPrediction",
+    "ImageDetectionPrediction",
+    "ImagesDetectionPrediction",
+    "InputError",
+    "Network",
+    "Style",
+    "VideoDetectionPrediction",
+    "YoloNAS",
+]
+
+_LOG = get_logger(__name__)
+
+BATCH = 32
+
+Prediction = ImageDetectionPrediction | ImagesDetectionPrediction | VideoDetectionPrediction
 
 
-@dataclass(frozen=True, slots=True)
-class DetectionPrediction:
-    """What was found: boxes (N, 4) f32 in image pixels, unclipped, best first."""
+class Options(TypedDict, total=False):
+    """The options of `YoloNAS.predict`."""
 
-    bboxes_xyxy: F32
-    confidence: F32
-    labels: I64
-
-
-@dataclass(frozen=True, slots=True)
-class ImageDetectionPrediction:
-    """An image (H, W, 3) uint8 RGB and what was found in it."""
-
-    image: U8
-    class_names: tuple[str, ...]
-    prediction: DetectionPrediction
+    iou: float | None
+    conf: float | None
+    batch_size: int
+    nms_top_k: int | None
+    max_predictions: int | None
+    multi_label_per_box: bool | None
+    class_agnostic_nms: bool | None
 
 
 class YoloNAS:
-    """A network with its preparation of images, its class names and its suppression rule.
+    """A network with its `processing`: preparation of pictures, class names, suppression rule.
 
-    `network` takes images (B, 3, H, W) f32 in [0, 1] and returns boxes (B, A, 4) xyxy pixels and
-    scores (B, A, C).
+    `network` takes images (B, 3, H, W) f32, prepared by `processing`, and returns boxes (B, A, 4)
+    xyxy in input pixels and scores (B, A, C).
     """
 
-    def __init__(
-        self,
-        network: Network,
-        class_names: Sequence[str],
-        letterbox: Letterbox,
-        rule: Suppression | None = None,
-    ) -> None:
+    def __init__(self, network: Network, processing: Processing) -> None:
         self.network = network
-        self.class_names = tuple(class_names)
-        self.letterbox = letterbox
-        self.rule = rule or Suppression()
+        self.processing = processing
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names by label."""
+        return self.processing.class_names
 
     @classmethod
-    def load(cls, source: str | Path) -> YoloNAS:
-        """From an .onnx or .pth file of this project, or the name of a bundled model.
+    def load(
+        cls, source: str | Path, *, accept_licence: bool = False, sha256: str | None = None
+    ) -> YoloNAS:
+        """From the name of a bundled model, an .onnx or .pth file, or the https address of one.
 
-        Raises `EngineLoadError` when there is no such file, or it is not such a model.
+        `yolo_nas_n` and `yolo_nas_n_int8` are bundled; `yolo_nas_{s,m,l}_coco` are the public
+        weights, fetched once where `accept_licence` accepts their licence. `sha256`, in hex, is
+        compared before anything is read. Checkpoints are fused here, and need PyTorch; .onnx files
+        do not. Both run on the CPU.
+
+        Raises `EngineLoadError` when there is no such file, it is not such a model, or PyTorch is
+        wanted and missing.
         """
-        path = resolve(str(source))
-        return cls(*(_from_checkpoint(path) if path.suffix == ".pth" else _from_onnx(path)))
+        loaded = network.load(source, accept_licence=accept_licence, sha256=sha256)
+        return cls(loaded.network, loaded.processing)
 
     @overload
-    def predict(self, images: U8) -> ImageDetectionPrediction: ...
+    def predict(self, images: int, **options: Unpack[Options]) -> VideoDetectionPrediction: ...
     @overload
-    def predict(self, images: Sequence[U8]) -> list[ImageDetectionPrediction]: ...
     def predict(
-        self, images: U8 | Sequence[U8]
-    ) -> ImageDetectionPrediction | list[ImageDetectionPrediction]:
-        """Detect in one image (H, W, 3) uint8 RGB, or in several; results in their order."""
-        if isinstance(images, np.ndarray):
-            return self._predict_one(images)
-        return [self._predict_one(image) for image in images]
+        self,
+        images: list[Any] | tuple[Any, ...] | Iterator[Any] | Pictures,
+        **options: Unpack[Options],
+    ) -> ImagesDetectionPrediction: ...
+    @overload
+    def predict(self, images: Any, **options: Unpack[Options]) -> Any: ...
+    def predict(
+        self,
+        images: Any,
+        *,
+        iou: float | None = None,
+        conf: float | None = None,
+        batch_size: int = BATCH,
+        nms_top_k: int | None = None,
+        max_predictions: int | None = None,
+        multi_label_per_box: bool | None = None,
+        class_agnostic_nms: bool | None = None,
+    ) -> Prediction:
+        """Detect in a picture, several, or a video.
 
-    def _predict_one(self, image: U8) -> ImageDetectionPrediction:
-        prepared, transform = self.letterbox.apply(image)
-        boxes, scores = self.network(prepared[None])
-        xyxy, score, class_id = suppress(boxes[0], scores[0], self.rule)
-        found = DetectionPrediction(transform.to_source(xyxy), score, class_id)
-        return ImageDetectionPrediction(image, self.class_names, found)
+        One picture -> `ImageDetectionPrediction`:
 
+        - the path or the http(s) address (at most 64 MiB, 60 s) of a picture file;
+        - a NumPy array of RGB, (H, W, 3) or (3, H, W) or grey (H, W): uint8, or floating point from
+          0 to 1. Where both ends have length 3, the last axis is the channels;
+        - a torch tensor, likewise; where both ends have length 3, the first axis is the channels;
+        - a Pillow image, as its pixels lie.
 
-def _from_onnx(path: Path) -> tuple[Network, tuple[str, ...], Letterbox]:
-    from detectors.engines.onnxruntime import OnnxRuntimeEngine
+        Several -> `ImagesDetectionPrediction`, lazy, in their order:
 
-    engine = OnnxRuntimeEngine(path)
-    description = Description.read(engine.metadata, path.name)
-    description.check_graph(engine, path.name)
+        - a folder: the pictures directly in it, by name;
+        - a list, tuple, iterator or generator of any of the above, even of one;
+        - a batch (B, H, W, 3) or (B, 3, H, W), array or tensor.
 
-    def network(images: F32) -> tuple[F32, F32]:
-        if description.bgr:
-            images = np.ascontiguousarray(images[:, ::-1])
-        boxes, scores = engine.run(images)
-        return boxes, scores
+        A video -> `VideoDetectionPrediction`, lazy: the path of a video file, known by its suffix
+        (.gif is one), or the number of a camera of this machine, from 0.
 
-    return network, description.labels, description.letterbox
+        Options that are None are as the model's `processing.rule` says; see `Suppression`.
+        `batch_size` pictures go through the network together.
 
+        Raises `InputError`, which is a ValueError, for what is none of these or cannot be read, and
+        ValueError for options out of range. Lazy results raise it when its turn comes.
+        """
+        said = {
+            "iou": iou,
+            "conf": conf,
+            "top_k": nms_top_k,
+            "max_boxes": max_predictions,
+            "multi_label": multi_label_per_box,
+            "class_agnostic": class_agnostic_nms,
+        }
+        given = {key: value for key, value in said.items() if value is not None}
+        rule = replace(self.processing.rule, **given)  # type: ignore[arg-type]
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        return self._answer(images, rule, batch_size)
 
-def _from_checkpoint(path: Path) -> tuple[Network, tuple[str, ...], Letterbox]:
-    import torch
+    def _answer(self, images: Any, rule: Suppression, size: int) -> Prediction:
+        if isinstance(images, PathLike):
+            images = Path(images)
+        if type(images) is int:
+            return self._of_video(open_camera(images), rule, 1)
+        if isinstance(images, (str, Path)) and not str(images).lower().startswith(inputs.ADDRESSES):
+            path = Path(images)
+            if path.is_dir():
+                return self._of_pictures(inputs.folder(path), rule, size)
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                return self._of_video(open_file(path), rule, size)
+        if inputs.is_one_picture(images):
+            one = inputs.picture(images)
+            one.hold()
+            return self._predict_batch([one], rule)[0]
+        return self._of_pictures(inputs.pictures(images), rule, size)
 
-    from detectors.yolo_nas.model import from_checkpoint
+    def _of_pictures(
+        self, found: Pictures, rule: Suppression, size: int
+    ) -> ImagesDetectionPrediction:
+        unreadable: list[InputError] = []
+        return ImagesDetectionPrediction(self._stream(found, rule, size, unreadable), unreadable)
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model = from_checkpoint(state).fuse()
+    def _of_video(self, video: Any, rule: Suppression, size: int) -> VideoDetectionPrediction:
+        def predict(found: Pictures) -> Iterator[list[ImageDetectionPrediction]]:
+            return self._stream(found, rule, size, [])
 
-    def network(images: F32) -> tuple[F32, F32]:
-        with torch.inference_mode():
-            (boxes, scores), _ = model(torch.from_numpy(images))
-        return boxes.numpy(), scores.numpy()
+        return VideoDetectionPrediction(video, self.class_names, predict)
 
-    return network, tuple(state["class_names"]), Letterbox(*state["input_size"])
+    def _stream(
+        self, found: Pictures, rule: Suppression, size: int, unreadable: list[InputError]
+    ) -> Iterator[list[ImageDetectionPrediction]]:
+        """Batch after batch; pixels of a batch are let go before the next."""
+
+        def leave_out(error: InputError) -> None:
+            unreadable.append(error)
+            _LOG.warning("left out: %s", error)
+
+        any_found = False
+        for batch in inputs.batches(found, size, leave_out):
+            any_found = True
+            yield self._predict_batch(batch, rule)
+        if unreadable and not any_found:
+            raise InputError(f"none of {len(unreadable)} pictures can be read: {unreadable[0]}")
+
+    def _predict_batch(
+        self, batch: list[Picture], rule: Suppression
+    ) -> list[ImageDetectionPrediction]:
+        tensor, ways_back = self.processing.prepare_batch([one.image for one in batch])
+        found = []
+        for one, way_back, boxes, scores in zip(
+            batch, ways_back, *self.network(tensor), strict=True
+        ):
+            xyxy, score, class_id = suppress(boxes, scores, rule)
+            boxed = DetectionPrediction(way_back.to_source(xyxy), score, class_id)
+            kind: Callable[..., ImageDetectionPrediction] = (
+                FrameDetectionPrediction if isinstance(one, FramePicture)
+                else ImageDetectionPrediction
+            )  # fmt: skip
+            found.append(kind(one, self.class_names, boxed))
+        return found

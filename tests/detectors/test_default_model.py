@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmarks import accuracy
 from benchmarks.street import SCENES, measure
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
-from detectors.evaluate import evaluate_model
 from detectors.yolo_nas.detector import WEIGHTS, YoloNasDetector, resolve
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
@@ -60,8 +60,8 @@ def test_the_card_names_exactly_these_files() -> None:
 
 
 def test_int8_keeps_its_convolutions_and_accuracy(shared_dir: Path) -> None:
-    scores = {p: evaluate_model(p, shared_dir / "street5")["map50"] for p in (FP32, INT8)}
-    fp32, int8 = (float(str(scores[path])) for path in (FP32, INT8))
+    scores = {p: accuracy.measure(p, shared_dir / "street5")["map50"] for p in (FP32, INT8)}
+    fp32, int8 = (scores[path] for path in (FP32, INT8))
     assert fp32 >= 0.40
     assert fp32 - int8 <= 0.015
 

@@ -19,6 +19,7 @@ from detectors.export import export
 from detectors.quantize.calibrate import Histogram, collect
 from detectors.quantize.graph import Graph
 from detectors.quantize.qdq import Scheme, activations, quantize, quantize_kernel
+from detectors.yolo_nas.checkpoint import read
 from detectors.yolo_nas.model import build
 from detectors.yolo_nas.predict import YoloNAS
 from pipeline.core.arrays import F32
@@ -43,12 +44,13 @@ def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ema_net": model.state_dict(),
         "variant": "yolo_nas_n",
         "class_names": ["cat", "dog"],
+        "input_size": list(SIZE),
         "data": ["somewhere/pictures"],
         "pictures_seen": 12,
         "seed": 3,
     }
     torch.save(state, folder / "checkpoint.pth")
-    export(folder / "checkpoint.pth", folder / "model.onnx", SIZE, {"command": "none"})
+    export(read(folder / "checkpoint.pth"), folder / "model.onnx", training={"command": "none"})
     return folder / "model.onnx"
 
 

@@ -20,7 +20,7 @@ def test_boxes_come_back_to_where_they_were(
     transform = Letterbox(rows, columns, placement).transform(height, width)
     boxes = np.array([[0, 0, width, height], [0.25, 0.5, width / 2, height / 3]], np.float32)
     back = transform.to_source(transform.to_network(boxes))
-    np.testing.assert_allclose(back, boxes, rtol=1e-4, atol=1e-2 / transform.scale)
+    np.testing.assert_allclose(back, boxes, rtol=1e-4, atol=1e-2 / transform.scale_x)
 
 
 @given(SIDES, SIDES, INPUTS, INPUTS, PLACEMENTS)
@@ -40,7 +40,7 @@ def test_the_whole_image_lies_in_the_input_and_touches_two_sides(
 def test_padding_surrounds_the_pixels(placement: Placement, top: int) -> None:
     image: U8 = np.full((32, 64, 3), [10, 20, 30], np.uint8)
     tensor, transform = Letterbox(64, 64, placement).apply(image)
-    assert (transform.top, transform.left, transform.scale) == (top, 0, 1.0)
+    assert (transform.top, transform.left, transform.scale_x) == (top, 0, 1.0)
     assert tensor.shape == (3, 64, 64)
     for channel, value in zip(tensor, (10, 20, 30), strict=True):
         np.testing.assert_allclose(channel[top : top + 32], value / 255, rtol=1e-6)

@@ -179,7 +179,7 @@ def test_detect_does_not_write_over_what_it_reads(tmp_path: Path) -> None:
         (("--sink", "kafka://me:hunter2@[::1/x"), "--sink: the address has no valid host"),
         (("--sink", "redis://h/0?db=x"), "sinks[0].db: unknown key"),
         (("--sink", "redis://h/zero?stream=a.jsonl"), "sinks[0].url: the address takes"),
-        (("--model", "x.pth"), "make an ONNX file of it with python -m detectors.export"),
+        (("--model", "x.pth"), "make an ONNX file of it with eyrie model export"),
     ],
 )
 def test_wrong_arguments_are_one_line(

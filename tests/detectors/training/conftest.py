@@ -1,6 +1,7 @@
 """A folder of small pictures with boxes."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -28,5 +29,16 @@ def pictures(tmp_path: Path) -> Path:
             "boxes": [[class_id, x, y, x + 20, y + 20]],
         }
         lines.append(json.dumps(line))
+    (folder / "classes.txt").write_text("red\ngreen\n")
     (folder / "index.jsonl").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums of floats depend on how many threads share them."""
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from detectors.training.clutter import write
-from detectors.training.data import read_image, read_index
+from detectors.training.data import read_dataset, read_image
 
 
 def test_the_same_seed_draws_the_same_pictures_without_a_box(tmp_path: Path) -> None:
     for folder in ("first", "again"):
         write(tmp_path / folder, pictures=4, seed=9)
-    first, again = (read_index(tmp_path / folder, "train") for folder in ("first", "again"))
+    first, again = (
+        read_dataset(tmp_path / folder, "train").pictures for folder in ("first", "again")
+    )
     assert [len(picture.xyxy) for picture in first] == [0] * 4
     assert all(picture.labelled == (0, 1, 2, 3, 4) for picture in first)
     for one, other in zip(first, again, strict=True):

@@ -12,16 +12,17 @@ from detectors.training.data import (
     Mixer,
     draw_weights,
     rarity,
+    read_dataset,
     read_image,
-    read_index,
 )
 from detectors.training.schedule import Schedule
 
+NAMES = ("red", "green")
 SCHEDULE = Schedule(total=1000, sizes_px=((0.0, 64), (0.5, 96)))
 
 
 def test_index_is_read_by_split(pictures: Path) -> None:
-    train, val = read_index(pictures, "train"), read_index(pictures, "val")
+    train, val = (read_dataset(pictures, split).pictures for split in ("train", "val"))
     assert (len(train), len(val)) == (12, 4)
     assert train[1].labelled == (0, 1)
     assert train[1].xyxy.shape == (1, 4)
@@ -35,8 +36,8 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_batches_are_a_function_of_their_number(pictures: Path) -> None:
-    a = Mixer([Folder(pictures)], 2, 4, 7, SCHEDULE)
-    b = Mixer([Folder(pictures)], 2, 4, 7, SCHEDULE)
+    a = Mixer([Folder(pictures)], NAMES, 4, 7, SCHEDULE)
+    b = Mixer([Folder(pictures)], NAMES, 4, 7, SCHEDULE)
     a.batch(0)
     one, other = a.batch(3), b.batch(3)
     np.testing.assert_array_equal(one.images, other.images)
@@ -45,7 +46,7 @@ def test_batches_are_a_function_of_their_number(pictures: Path) -> None:
 
 
 def test_batches_are_whole(pictures: Path) -> None:
-    mixer = Mixer([Folder(pictures)], 2, 8, 1, SCHEDULE)
+    mixer = Mixer([Folder(pictures)], NAMES, 8, 1, SCHEDULE)
     for index in range(10):
         batch = mixer.batch(index)
         assert batch.images.shape == (8, 3, 64, 64)
@@ -59,7 +60,7 @@ def test_batches_are_whole(pictures: Path) -> None:
 
 
 def test_the_background_process_makes_the_same_batches(pictures: Path) -> None:
-    arguments = ([Folder(pictures)], 2, 4, 7, SCHEDULE)
+    arguments = ([Folder(pictures)], NAMES, 4, 7, SCHEDULE)
     loader = Loader(*arguments, first=2)
     try:
         made = next(iter(loader))
@@ -79,7 +80,7 @@ def test_shares_are_kept_and_the_rest_goes_by_size() -> None:
 
 
 def test_pictures_of_rare_classes_are_drawn_more_often(pictures: Path) -> None:
-    train = read_index(pictures, "train")
+    train = read_dataset(pictures, "train").pictures
     assert rarity(train, 2).tolist() == [1.0] * 12
     of_one = [p for p in train if p.class_id[0] == 0] * 9 + [p for p in train if p.class_id[0] == 1]
     weights = rarity(of_one, 2)

@@ -23,6 +23,18 @@ def test_cosine_follows_the_original(oracle: Callable[[str], Oracle]) -> None:
     assert rates == pytest.approx(wanted, rel=1e-9)
 
 
+def test_schedule_follows_the_published_one(oracle: Callable[[str], Oracle]) -> None:
+    """In pictures: 64 a step, 1000 steps of warm-up from 1e-6, 30,000 after it; their cosine ends
+    one step later than ours."""
+    reference = oracle("schedule")
+    schedule = Schedule(31_000 * 64, 2e-4, 0.1, 1000 * 64, ((0.0, 640),), 1.0, 1e-6)
+    after = reference["lr/steps"]
+    rates = [schedule.lr_at(64_000 + 64 * int(step)) for step in after]
+    assert rates == pytest.approx(list(reference["lr/cosine_2e-4_final0.1_total30000"]), rel=1e-3)
+    assert schedule.lr_at(0) == pytest.approx(1e-6, rel=0.01)
+    assert schedule.lr_at(32_000) == pytest.approx((1e-6 + 2e-4) / 2, rel=1e-3)
+
+
 def test_learning_rate_warms_up_then_falls_to_its_final_share() -> None:
     schedule = Schedule(total=1000, lr=1.0, final_lr_share=0.05, warmup=100)
     rates = [schedule.lr_at(seen) for seen in range(0, 1001, 10)]

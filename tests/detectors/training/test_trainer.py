@@ -1,5 +1,6 @@
 """A run that stops and goes on is the run that never stopped."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,75 +10,124 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 import torch
 
+from detectors.evaluation.average_precision import Metrics
 from detectors.training.data import Folder
+from detectors.training.recipes import Recipe
+from detectors.training.report import read_log
 from detectors.training.schedule import Schedule
-from detectors.training.trainer import DivergedError, Pace, Recipe, Trainer
+from detectors.training.state import saved_recipe
+from detectors.training.trainer import DivergedError, Pace, Trainer
+from pipeline.core.errors import ConfigError
+
+
+class Losses:
+    """Remembers the loss of every step."""
+
+    def __init__(self) -> None:
+        self.by_step: dict[int, float] = {}
+
+    def stepped(self, step: int, seen: int, loss: float) -> None:
+        self.by_step[step] = loss
+
+    def evaluated(self, folder: str, metrics: Metrics) -> None:
+        pass
 
 
 def recipe(pictures: Path, total: int) -> Recipe:
-    schedule = Schedule(total, lr=1e-3, warmup=4, sizes_px=((0.0, 64),))
     return Recipe(
         variant="yolo_nas_n",
         class_names=("red", "green"),
         folders=(Folder(pictures),),
-        schedule=schedule,
+        schedule=Schedule(total, lr=1e-3, warmup=4, sizes_px=((0.0, 32),)),
         batch=2,
     )
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:
-    return [*trainer.model.state_dict().values(), *trainer.ema.model.state_dict().values()]
+    learner = trainer.learner
+    return [*learner.model.state_dict().values(), *learner.ema.model.state_dict().values()]
 
 
-def test_resuming_is_exact(pictures: Path, tmp_path: Path) -> None:
-    whole = Trainer(recipe(pictures, 8), tmp_path / "whole")
-    whole.run()
+@pytest.mark.usefixtures("one_thread")
+def test_one_seed_is_one_run_and_an_interruption_leaves_no_trace(
+    pictures: Path, tmp_path: Path
+) -> None:
+    losses = [Losses() for _ in range(3)]
+    runs = [
+        Trainer(recipe(pictures, 32), tmp_path / name, watcher=watcher)
+        for name, watcher in zip(("whole", "again", "parts"), losses, strict=True)
+    ]
+    for run in runs:
+        run.pace.log_steps = 4
+    assert runs[0].run().finished
+    assert runs[1].run().finished
+    assert not runs[2].run(stop_at=8).finished
+    last = Trainer(recipe(pictures, 32), tmp_path / "parts", resume=True, watcher=losses[2])
+    last.pace.log_steps = 4
+    assert last.seen == 16
+    assert last.run().finished
 
-    first = Trainer(recipe(pictures, 8), tmp_path / "parts")
-    first.recipe = replace(first.recipe, schedule=StopsAt(8, first))
-    first.run()
-    assert first.seen == 4
-    second = Trainer(recipe(pictures, 8), tmp_path / "parts", resume=True)
-    assert second.seen == 4
-    second.run()
-
-    assert second.seen == whole.seen == 8
-    assert all(torch.equal(a, b) for a, b in zip(weights(second), weights(whole), strict=True))
-
-
-class StopsAt(Schedule):
-    """The schedule of `recipe`, which asks its trainer to stop after half of the pictures."""
-
-    def __init__(self, total: int, trainer: Trainer) -> None:
-        super().__init__(total, lr=1e-3, warmup=4, sizes_px=((0.0, 64),))
-        object.__setattr__(self, "trainer", trainer)
-
-    def __reduce__(self) -> tuple[type[Schedule], tuple[object, ...]]:
-        return Schedule, (8, 1e-3, 0.05, 4, ((0.0, 64),))
-
-    def lr_at(self, seen: int) -> float:
-        if seen >= 2:
-            self.trainer._stop = True  # type: ignore[attr-defined]
-        return super().lr_at(seen)
+    assert losses[0].by_step == losses[1].by_step == losses[2].by_step
+    assert list(losses[0].by_step) == list(range(1, 17))
+    assert all(torch.equal(a, b) for a, b in zip(weights(runs[0]), weights(last), strict=True))
+    rows = [[row.get("loss") for row in read_log(tmp_path / name)] for name in ("whole", "parts")]
+    assert rows[0] == rows[1]
 
 
-def test_a_loss_that_is_no_number_names_the_batch(pictures: Path, tmp_path: Path) -> None:
-    trainer = Trainer(recipe(pictures, 8), tmp_path / "run")
+@pytest.mark.usefixtures("one_thread")
+def test_a_finished_run_keeps_its_best_and_their_average(pictures: Path, tmp_path: Path) -> None:
+    wanted = replace(recipe(pictures, 4), average=2)
+    trainer = Trainer(wanted, tmp_path)
+    outcome = trainer.run()
+    assert outcome.finished
+    assert outcome.best is not None
+    assert [len(verdict.pictures) for verdict in outcome.verdicts] == [4]
+    for name in ("best.pth", "last.pth", "average.pth"):
+        state = torch.load(tmp_path / name, weights_only=True)
+        assert state["class_names"] == ["red", "green"]
+        assert state["input_size"] == [32, 32]
+        assert Recipe.from_plain(state["recipe"]) == wanted
+    assert saved_recipe(tmp_path) == wanted
+
+
+def test_a_loss_that_is_no_number_names_the_batch_and_its_pictures(
+    pictures: Path, tmp_path: Path
+) -> None:
+    Trainer(recipe(pictures, 20), tmp_path).run(stop_at=2)
+    before = (tmp_path / "last.pth").read_bytes()
+    trainer = Trainer(recipe(pictures, 20), tmp_path, resume=True)
     with torch.no_grad():
-        trainer.model.backbone.stem.conv.post_bn.bias.fill_(float("nan"))
-    with pytest.raises(DivergedError, match=r"loss is nan at batch 0, seed 0"):
+        trainer.learner.model.backbone.stem.conv.post_bn.bias.fill_(float("nan"))
+    where = rf"loss is nan \(in .*cls.*\) at batch 2, seed 0, of {pictures}/\d+\.png"
+    with pytest.raises(DivergedError, match=where):
         trainer.run()
+    assert (tmp_path / "last.pth").read_bytes() == before
 
 
-def test_kernels_decay_and_nothing_else(pictures: Path, tmp_path: Path) -> None:
-    trainer = Trainer(recipe(pictures, 8), tmp_path / "run")
-    decayed, kept = trainer.optimizer.param_groups
-    assert decayed["weight_decay"] > 0
-    assert kept["weight_decay"] == 0
-    assert all(p.ndim == 4 for p in decayed["params"])
-    assert all(p.ndim == 1 for p in kept["params"])
-    placeholders = {id(p) for name, p in trainer.model.named_parameters() if "rbr_reparam" in name}
-    assert placeholders.isdisjoint(id(p) for group in (decayed, kept) for p in group["params"])
+def test_a_run_goes_on_only_as_what_it_was(pictures: Path, tmp_path: Path) -> None:
+    before = recipe(pictures, 20)
+    Trainer(before, tmp_path).run(stop_at=1)
+    for changed, option in (
+        (replace(before, class_names=("red", "blue")), "--classes"),
+        (replace(before, variant="yolo_nas_s"), "--variant"),
+        (replace(before, batch=4), "--batch"),
+        (replace(before, freeze=("backbone",)), "--freeze"),
+    ):
+        with pytest.raises(ConfigError, match=option):
+            Trainer(changed, tmp_path, resume=True)
+    with pytest.raises(ConfigError, match="no run to go on with"):
+        Trainer(before, tmp_path / "nowhere", resume=True)
+
+
+def test_data_without_a_val_split_trains_all_the_same(pictures: Path, tmp_path: Path) -> None:
+    index = pictures / "index.jsonl"
+    rows = [json.loads(line) for line in index.read_text().splitlines()]
+    train = [json.dumps(row) for row in rows if row["split"] == "train"]
+    index.write_text("\n".join(train))
+    outcome = Trainer(recipe(pictures, 2), tmp_path / "run").run()
+    assert outcome.finished
+    assert outcome.best is None
+    assert not (tmp_path / "run" / "best.pth").exists()
 
 
 def test_pace_is_due_once_per_period(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from detectors.letterbox import COCO
 from detectors.yolo_nas.postprocess import Suppression, suppress
 from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32, U8
 
 Oracle = dict[str, Any]
@@ -62,7 +64,7 @@ def test_preparation(name: str, rule: ModuleType, oracle: Callable[[str], Oracle
     assert tensor.dtype == np.float32
     top, _, left, _ = reference["pad_top_bottom_left_right"]
     assert (transform.top, transform.left) == (top, left)
-    assert transform.scale == pytest.approx(float(reference["scale_factor"][0]), rel=1e-8)
+    assert transform.scale_x == pytest.approx(float(reference["scale_factor"][0]), rel=1e-8)
     grey = np.rint(tensor * 255).astype(np.uint8)
     sample, wanted = grey[:, ::13, ::13], reference["u8_grid_sample"]
     assert np.abs(sample.astype(int) - wanted.astype(int)).max() <= 1
@@ -71,16 +73,18 @@ def test_preparation(name: str, rule: ModuleType, oracle: Callable[[str], Oracle
     np.testing.assert_allclose(back, reference["boxes_inverse"], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("form", ["unfused_fp32", "fused_fp32"])
+@pytest.mark.parametrize("form", ["unfused_fp32", "fused_fp32", "loaded"])
 def test_prediction(
     form: str,
     rule: ModuleType,
     oracle: Callable[[str], Oracle],
     filled: Callable[[str, int], Any],
+    tmp_path: Path,
 ) -> None:
     torch = pytest.importorskip("torch", reason="needs the train extra")
     reference = oracle("predict")
     model = filled("yolo_nas_s", 7)
+    names = tuple(str(n) for n in range(7))
     if form == "fused_fp32":
         model.fuse()
 
@@ -89,12 +93,15 @@ def test_prediction(
             (boxes, scores), _ = model(torch.from_numpy(images))
         return boxes.numpy(), scores.numpy()
 
-    names = [str(n) for n in range(7)]
+    if form == "loaded":  # as users load it: fused fully, batch norms folded
+        torch.save(model.state_dict(), tmp_path / "s7.pth")
+        predictor = YoloNAS.load(tmp_path / "s7.pth")
+    else:
+        predictor = YoloNAS(network, Processing(names, COCO))
     for conf, boxes in [(0.9, 36), (0.95, 0)]:
-        predictor = YoloNAS(network, names, COCO, Suppression(conf=conf))
-        found = predictor.predict(rule.smooth_uint8(413, 733)).prediction
+        found = predictor.predict(rule.smooth_uint8(413, 733), conf=conf).prediction
         assert len(found.labels) == boxes
-        wanted = f"{form}/conf{conf}/"
+        wanted = f"{form if form != 'loaded' else 'fused_fp32'}/conf{conf}/"
         order = np.lexsort((-found.confidence.round(4), found.labels))
         theirs = np.lexsort(
             (-reference[wanted + "confidence"].round(4), reference[wanted + "labels"])

@@ -15,6 +15,7 @@ from detectors.letterbox import Letterbox
 from detectors.yolo_nas.fuse import fold_batch_norms
 from detectors.yolo_nas.model import YoloNASModule, build
 from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32
 from pipeline.core.errors import EngineLoadError
 
@@ -97,10 +98,11 @@ def test_importing_the_package_needs_neither_torch_nor_opencv() -> None:
 
 def test_prediction_returns_boxes_in_image_pixels() -> None:
     def network(images: F32) -> tuple[F32, F32]:
-        assert images.shape == (1, 3, 64, 64)
-        return np.array([[[16, 24, 48, 40]]], np.float32), np.array([[[0.1, 0.9]]], np.float32)
+        assert images.shape[1:] == (3, 64, 64)
+        boxes = np.array([[[16, 24, 48, 40]]], np.float32).repeat(len(images), axis=0)
+        return boxes, np.array([[[0.1, 0.9]]], np.float32).repeat(len(images), axis=0)
 
-    predictor = YoloNAS(network, ["a", "b"], Letterbox(64, 64))
+    predictor = YoloNAS(network, Processing(("a", "b"), Letterbox(64, 64)))
     image = np.zeros((100, 200, 3), np.uint8)
     one = predictor.predict(image)
     assert one.image is image

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectors.evaluate import Found, Truth, evaluate
+from detectors.evaluation import Found, Truth, evaluate
 
 
 def truth(boxes: list[list[float]], classes: list[int], labelled: tuple[int, ...]) -> Truth:
@@ -68,3 +68,11 @@ def test_a_class_without_any_box_has_no_precision() -> None:
 def test_nothing_found_is_zero() -> None:
     metrics = evaluate([found([], [], [])], [truth([BOX], [0], (0,))], 1)
     assert metrics.map50 == 0.0
+
+
+def test_what_lies_in_a_crowd_is_no_mistake() -> None:
+    crowd = np.array([False, True])
+    boxes = np.array([BOX, [90, 90, 200, 200]], np.float32)
+    truths = [Truth(boxes, np.array([0, 0]), (0,), crowd=crowd)]
+    seen = [found([FAR, [100, 100, 110, 110], BOX], [0.9, 0.8, 0.7], [0, 0, 0])]
+    assert evaluate(seen, truths, 1).map50 == pytest.approx(1.0)

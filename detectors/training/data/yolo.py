@@ -1,0 +1,147 @@
+"""YOLO folders: `data.yaml` with `names` and the splits, a text file of labels for each picture.
+
+A label is a line `class cx cy width height` in shares of the picture, or `class x1 y1 x2 y2 x3 y3
+…`, a polygon, of which the surrounding box is taken. The labels of `…/images/…/a.jpg` are in
+`…/labels/…/a.txt`; a picture without the file is empty. Every picture labels every class, unless
+`data.yaml` says otherwise: `labelled`, a list of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detectors.training.data.dataset import Dataset, Picture
+from detectors.training.data.labels import Labels, Size
+from detectors.training.data.pixels import picture_size
+from pipeline.core.errors import ConfigError
+
+DESCRIPTION = "data.yaml"
+SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"])
+
+
+def read_yolo(file: Path, split: str) -> Dataset:
+    """The pictures of one split. Raises `ConfigError` when the description is no good."""
+    said = _Description(file)
+    labels = Labels(len(said.names))
+    pictures = []
+    for path in said.pictures(split):
+        picture = _picture(path, labels, said.labelled)
+        if picture is not None:
+            pictures.append(picture)
+    return Dataset(file.parent, said.names, pictures, labels.faults, labels.boxes_read)
+
+
+class _Description:
+    """`data.yaml`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            said: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(str(file), f"cannot be read: {error}") from error
+        if not isinstance(said, dict):
+            raise ConfigError(str(file), "must hold names and the folders train and val")
+        self._said: dict[str, Any] = said
+        self.names = self._names()
+        self.labelled = self._labelled()
+
+    def pictures(self, split: str) -> Iterator[Path]:
+        """The files of a split in order of their names; none when the split is not there."""
+        keys = ("val", "valid", "validation") if split == "val" else (split,)
+        sources: Any = next((self._said[key] for key in keys if self._said.get(key)), [])
+        for source in [sources] if isinstance(sources, str) else sources:
+            place = self._resolved(str(source))
+            if place.suffix == ".txt":
+                yield from self._listed(place)
+            else:
+                yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+
+    def _resolved(self, source: str) -> Path:
+        """Relative to `path`, that to this file; exports also say `../train` for `train`."""
+        here = self._file.parent
+        root = here / str(self._said.get("path") or "")
+        for place in (root / source, here / source, here / source.removeprefix("../")):
+            if place.exists():
+                return place
+        raise ConfigError(str(self._file), f"names {source!r}, and there is no {root / source}")
+
+    def _listed(self, file: Path) -> Iterator[Path]:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                yield file.parent / line.strip()
+
+    def _names(self) -> tuple[str, ...]:
+        names = self._said.get("names")
+        if isinstance(names, dict):
+            if sorted(names) != list(range(len(names))):
+                raise ConfigError(str(self._file), "names must be numbered 0, 1, 2 …")
+            names = [names[n] for n in range(len(names))]
+        if not isinstance(names, list) or not names:
+            raise ConfigError(str(self._file), "has no list of class names, `names`")
+        count = self._said.get("nc", len(names))
+        if count != len(names):
+            raise ConfigError(str(self._file), f"nc is {count}, but there are {len(names)} names")
+        if len(set(map(str, names))) < len(names):
+            raise ConfigError(str(self._file), "names a class twice")
+        return tuple(map(str, names))
+
+    def _labelled(self) -> tuple[int, ...]:
+        wanted = self._said.get("labelled", list(self.names))
+        if not isinstance(wanted, list) or not set(map(str, wanted)) <= set(self.names):
+            raise ConfigError(str(self._file), "labelled must be a list of some of the names")
+        return tuple(n for n, name in enumerate(self.names) if name in map(str, wanted))
+
+
+def labels_of(path: Path) -> Path:
+    """The file of labels of a picture: the last folder `images` in its path becomes `labels`."""
+    parts = list(path.with_suffix(".txt").parts)
+    for n in range(len(parts) - 2, -1, -1):
+        if parts[n] == "images":
+            parts[n] = "labels"
+            break
+    return Path(*parts)
+
+
+def _picture(path: Path, labels: Labels, labelled: tuple[int, ...]) -> Picture | None:
+    try:
+        size = picture_size(path)
+    except ValueError:
+        there = path.is_file()
+        what = "not a readable picture" if there else "there is no such picture"
+        labels.fault(path, "", what, "picture")
+        return None
+    of_picture = labels.of(size)
+    file = labels_of(path)
+    if file.is_file():
+        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+            if not line.strip():
+                continue
+            place = f"line {number}"
+            try:
+                class_id, xyxy = _box(line, size)
+            except ValueError as error:
+                labels.boxes_read += 1
+                labels.fault(file, place, f"malformed: {error}")
+                continue
+            of_picture.add(class_id, xyxy, file, place)
+    return of_picture.picture(path, labelled)
+
+
+def _box(line: bytes, size: Size) -> tuple[float, list[float]]:
+    """Class and xyxy pixels of a line; ValueError when it is neither a box nor a polygon."""
+    class_id, *values = (float(word) for word in line.split())
+    width, height = size
+    if len(values) == 4:
+        cx, cy, w, h = values
+        x1, y1, x2, y2 = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+    elif len(values) >= 6 and len(values) % 2 == 0:
+        xs, ys = values[::2], values[1::2]
+        x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
+    else:
+        raise ValueError(f"{len(values)} numbers after the class, wanted 4 or a polygon's")
+    return class_id, [x1 * width, y1 * height, x2 * width, y2 * height]

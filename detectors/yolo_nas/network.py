@@ -1,0 +1,146 @@
+"""Model files as plain functions from pictures to boxes, whatever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detectors.base import Engine, TensorSpec
+from detectors.yolo_nas import download
+from detectors.yolo_nas.detector import Description, resolve
+from detectors.yolo_nas.errors import CheckpointError
+from detectors.yolo_nas.processing import Processing
+from pipeline.core.arrays import F32
+from pipeline.core.errors import EngineLoadError
+
+if TYPE_CHECKING:
+    from detectors.yolo_nas.checkpoint import Checkpoint
+
+Network = Callable[[F32], tuple[F32, F32]]
+"""Images (B, 3, H, W) -> boxes (B, A, 4) xyxy in input pixels, scores (B, A, C); all float32."""
+
+TORCH_STARTS = (b"PK", b"\x80\x02")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network that is ready to run, how pictures are prepared for it, and the file it is from."""
+
+    network: Network
+    processing: Processing
+    path: Path
+    sha256: str
+
+
+def load(source: str | Path, *, accept_licence: bool = False, sha256: str | None = None) -> Loaded:
+    """An ONNX file on ONNX Runtime, or a checkpoint in PyTorch, fused, on the CPU.
+
+    See `detectors.yolo_nas.predict.YoloNAS.load`.
+    """
+    if isinstance(source, str) and download.is_remote(source):
+        path = download.fetch(source, accept_licence=accept_licence, sha256=sha256)
+    else:
+        path = resolve(str(source))
+    if _is_checkpoint(path):
+        return _from_checkpoint(path, sha256)
+    return _from_onnx(path, sha256)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    if path.suffix in (".pth", ".pt", ".ckpt"):
+        return True
+    with path.open("rb") as file:
+        return path.suffix != ".onnx" and file.read(4).startswith(TORCH_STARTS)
+
+
+def _from_onnx(path: Path, sha256: str | None) -> Loaded:
+    from detectors.engines.onnxruntime import OnnxRuntimeEngine
+
+    digest = download.sha256_of(path)
+    if sha256 is not None and digest != sha256.lower():
+        raise CheckpointError(f"model {path}: its SHA-256 is {digest}, not {sha256}")
+    engine = _AnyBatch(OnnxRuntimeEngine(path))
+    description = Description.read(engine.metadata, path.name)
+    description.check_graph(engine, path.name)
+    return Loaded(engine.run, description.processing, path, digest)
+
+
+def _from_checkpoint(path: Path, sha256: str | None) -> Loaded:
+    import_torch(path)
+    from detectors.yolo_nas import checkpoint
+
+    read = checkpoint.read(path, sha256=sha256)
+    return Loaded(_torch_network(read), read.processing, path, read.sha256)
+
+
+def import_torch(path: Path | str) -> None:
+    """Raises `EngineLoadError` that says what to install where PyTorch is missing."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise EngineLoadError(
+            f"{path} needs PyTorch, which is not installed: pip install 'eyrie[train]', "
+            "or use an .onnx file, which needs nothing"
+        ) from error
+
+
+def _torch_network(read: Checkpoint) -> Network:
+    import torch
+
+    from detectors.yolo_nas.fuse import fold_batch_norms
+
+    model = read.module().fuse(full=True)
+    fold_batch_norms(model)
+
+    def network(images: F32) -> tuple[F32, F32]:
+        with torch.inference_mode():
+            (boxes, scores), _ = model(torch.from_numpy(images))
+        return boxes.numpy(), scores.numpy()
+
+    return network
+
+
+class _AnyBatch:
+    """An engine that takes batches of any size, also where its graph was made for one size.
+
+    There, batches are cut to that size, and the last one is filled up with its last picture.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._size = engine.inputs[0].shape[0] if engine.inputs and engine.inputs[0].shape else None
+        self.name, self.precision, self.metadata = engine.name, engine.precision, engine.metadata
+        self.inputs = self._free(engine.inputs)
+        self.outputs = self._free(engine.outputs)
+        self.close = engine.close
+
+    def run(self, *tensors: F32) -> tuple[F32, F32]:
+        """Images (B, 3, H, W) -> boxes (B, A, 4), scores (B, A, C)."""
+        (images,) = tensors
+        if self._size is None:
+            boxes, scores = self._engine.run(images)
+            return boxes, scores
+        parts = [self._run_whole(images[at : at + self._size])
+                 for at in range(0, len(images), self._size)]  # fmt: skip
+        all_boxes, all_scores = zip(*parts, strict=True)
+        return np.concatenate(all_boxes), np.concatenate(all_scores)
+
+    def _run_whole(self, images: F32) -> tuple[F32, F32]:
+        assert self._size is not None
+        lacking = self._size - len(images)
+        filled = np.concatenate([images, np.repeat(images[-1:], lacking, axis=0)])
+        boxes, scores = self._engine.run(filled)
+        return boxes[: len(images)], scores[: len(images)]
+
+    def _free(self, specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        """The specs with the batch as a free dimension, where it is the one size."""
+        return tuple(
+            TensorSpec(spec.name, spec.dtype, (None, *spec.shape[1:]))
+            if self._size is not None and spec.shape[:1] == (self._size,)
+            else spec
+            for spec in specs
+        )

@@ -1,0 +1,148 @@
+"""How a picture becomes what a network was trained on, and what the network's outputs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from detectors.letterbox import Letterbox, Placement, Transform
+from detectors.yolo_nas.postprocess import Suppression
+from pipeline.core.arrays import F32, U8
+
+Color = Literal["rgb", "bgr"]
+Channels = tuple[float, float, float]
+
+ZERO: Channels = (0.0, 0.0, 0.0)
+WHITE: Channels = (255.0, 255.0, 255.0)
+LARGEST_SIDE_PX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """Everything between pixels and boxes that is not the network itself.
+
+    A pixel becomes (value - mean) / std, `mean` and `std` on the scale of 0 to 255 and in the
+    order of the network's channels, which is `color`. `rule` is how the checkpoint's makers
+    suppress duplicates; whoever has another purpose takes another.
+
+    Raises ValueError for class names that are none or not distinct, for inputs of more than 4096
+    pixels a side, and for a `std` that is not positive.
+    """
+
+    class_names: tuple[str, ...]
+    letterbox: Letterbox
+    color: Color = "rgb"
+    mean: Channels = ZERO
+    std: Channels = WHITE
+    rule: Suppression = field(default_factory=Suppression)
+
+    def __post_init__(self) -> None:
+        names = self.class_names
+        printable = all(type(name) is str and name.isprintable() for name in names)
+        _require(bool(names) and printable and len(set(names)) == len(names), "class_names", names)
+        _require(max(self.input_size) <= LARGEST_SIDE_PX, "input_size", self.input_size)
+        _require(self.color in get_args(Color), "color", self.color)
+        _require(_three_finite(self.mean), "mean", self.mean)
+        _require(_three_finite(self.std) and all(value > 0 for value in self.std), "std", self.std)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input, in pixels."""
+        return self.letterbox.height, self.letterbox.width
+
+    def resized(self, height: int, width: int) -> Processing:
+        """The same for an input of another size, with the least padding it had."""
+        box = self.letterbox
+        fit = None
+        if box.fit is not None:
+            fit = (height - box.height + box.fit[0], width - box.width + box.fit[1])
+        return replace(self, letterbox=replace(box, height=height, width=width, fit=fit))
+
+    def prepare(self, image: U8) -> tuple[F32, Transform]:
+        """(H, W, 3) uint8 RGB -> (3, height, width) float32, and the way back of boxes."""
+        tensor, (transform,) = self.prepare_batch([image])
+        return tensor[0], transform
+
+    def prepare_batch(self, images: Sequence[U8]) -> tuple[F32, list[Transform]]:
+        """B pictures (H, W, 3) uint8 RGB of any sizes -> (B, 3, height, width) float32, and the
+        way back of each one's boxes."""
+        tensor = np.empty((len(images), 3, *self.input_size), np.float32)
+        transforms = []
+        for row, image in zip(tensor, images, strict=True):
+            padded, transform = self.letterbox.pad(image)
+            self._normalize(padded, row)
+            transforms.append(transform)
+        return tensor, transforms
+
+    def _normalize(self, padded: U8, out: F32) -> None:
+        ordered = padded if self.color == "rgb" else padded[..., ::-1]
+        for channel, mean, std in zip(range(3), self.mean, self.std, strict=True):
+            np.multiply(ordered[..., channel], np.float32(1 / std), out=out[channel])
+            if mean:
+                out[channel] -= np.float32(mean / std)
+
+    def to_metadata(self) -> dict[str, Any]:
+        """As JSON values, for a model file; `from_metadata` reads them."""
+        box = self.letterbox
+        return {
+            "class_names": list(self.class_names),
+            "input_size": [box.height, box.width],
+            "preprocessing": {
+                "color": self.color,
+                "mean": list(self.mean),
+                "std": list(self.std),
+                "letterbox": box.placement,
+                "pad_value": box.pad_value,
+                "fit": list(box.fit) if box.fit else None,
+                "keep_aspect": box.keep_aspect,
+            },
+            "suppression": asdict(self.rule),
+        }
+
+    @classmethod
+    def from_metadata(cls, said: dict[str, Any]) -> Processing:
+        """From the values of `to_metadata`; what older files lack has its default.
+
+        Raises ValueError, KeyError or TypeError for values that make no sense.
+        """
+        prepare = said["preprocessing"]
+        pad, fit = prepare["pad_value"], prepare.get("fit")
+        height, width = _sides(said["input_size"], "input_size")
+        _require(type(pad) is int and 0 <= pad <= 255, "pad_value", pad)
+        _require(prepare["letterbox"] in get_args(Placement), "letterbox", prepare["letterbox"])
+        letterbox = Letterbox(
+            height,
+            width,
+            prepare["letterbox"],
+            pad,
+            None if fit is None else _sides(fit, "fit"),
+            bool(prepare.get("keep_aspect", True)),
+        )
+        return cls(
+            tuple(said["class_names"]),
+            letterbox,
+            prepare["color"],
+            tuple(prepare.get("mean", ZERO)),
+            tuple(prepare.get("std", WHITE)),
+            Suppression(**said.get("suppression", {})),
+        )
+
+
+def _sides(value: Any, key: str) -> tuple[int, int]:
+    _require(all(type(side) is int for side in value), key, value)
+    height, width = value
+    return height, width
+
+
+def _three_finite(values: Sequence[float]) -> bool:
+    return len(values) == len(ZERO) and all(
+        type(value) in (int, float) and np.isfinite(value) for value in values
+    )
+
+
+def _require(right: bool, key: str, value: object) -> None:
+    if not right:
+        raise ValueError(f"{key} {value!r:.80}")

@@ -1,0 +1,65 @@
+"""Pictures to files, and files to the eyes of the user."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from detectors.yolo_nas.inputs import InputError
+from pipeline.core.arrays import U8
+from pipeline.core.log import get_logger
+
+_LOG = get_logger(__name__)
+
+
+def encode(image: U8, suffix: str) -> bytes:
+    """(H, W, 3) uint8 RGB in the format of a suffix such as `.png`. Raises `InputError`."""
+    try:
+        done, data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]))
+    except cv2.error as error:
+        raise InputError(f"{suffix!r} is not a kind of picture that can be written") from error
+    if not done:
+        raise InputError(f"a picture of {image.shape} cannot be written as {suffix}")
+    return bytes(data)
+
+
+def write(image: U8, path: Path) -> Path:
+    """Write a picture (H, W, 3) uint8 RGB in the format of the path's suffix; makes the folder.
+
+    Raises `InputError` for an unknown suffix and OSError where the file cannot be written.
+    """
+    data = encode(image, path.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def temporary_folder() -> Path:
+    """A new folder that outlives the program, for what a viewer is still to open."""
+    return Path(tempfile.mkdtemp(prefix="eyrie-"))
+
+
+def open_in_viewer(path: Path) -> None:
+    """Open a file as a double click would, without waiting for the viewer.
+
+    Where the system has no way to do that, a warning says where the file is.
+    """
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    command = shutil.which(opener)
+    if command is None:
+        _LOG.warning("nothing on this machine opens pictures (no %s): see %s", opener, path)
+        return
+    # Some openers return only when the viewer is closed; a program must not wait for that.
+    threading.Thread(
+        target=subprocess.run,
+        args=([command, str(path)],),
+        kwargs={"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False},
+        daemon=True,
+    ).start()

@@ -1,0 +1,172 @@
+"""`eyrie model evaluate`: how good a model is on labelled pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.faults import guarded
+
+if TYPE_CHECKING:
+    from detectors.evaluation import Evaluation, Scores
+    from detectors.training.data import Dataset
+    from detectors.yolo_nas.predict import YoloNAS
+
+HEADS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_small": "small",
+    "ap_medium": "medium",
+    "ap_large": "large",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `eyrie model evaluate`, as its help explains them."""
+
+    model: str
+    data: str
+    split: str
+    images: Path | None
+    conf: float
+    iou: float
+    batch_size: int
+    limit: int | None
+    json_file: Path | None
+    accept_licence: bool
+    sha256: str | None
+    quiet: bool
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="A bundled model, or a .pth or .onnx file, or its URL.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(help="A folder with index.jsonl, data.yaml or annotations/, or such a file."),
+    ],
+    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures of a COCO file (default: found).")
+    ] = None,
+    conf: Annotated[
+        float, typer.Option(min=0, max=1, help="Least score of a box that counts.")
+    ] = 0.01,
+    iou: Annotated[
+        float, typer.Option(min=0, max=1, help="Boxes that overlap a better one by more are cut.")
+    ] = 0.65,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 8,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only N pictures, evenly spread.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures to this file.")
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
+    ] = False,
+    sha256: Annotated[
+        str | None, typer.Option(help="What the SHA-256 of the model file must be.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Average precision of a model by COCO's rules, each class only where it is labelled."""
+    request = Request(
+        model,
+        data,
+        split,
+        images,
+        conf,
+        iou,
+        batch_size,
+        limit,
+        json_file,
+        accept_licence,
+        sha256,
+        quiet,
+    )
+    guarded(lambda: run_evaluate(request))
+
+
+def run_evaluate(request: Request) -> int:
+    """Evaluate, print the table, write the file; 0. Raises what `guarded` makes one line of."""
+    from detectors.evaluation import EVALUATION_RULE
+    from detectors.training.data import read_dataset
+    from detectors.yolo_nas.predict import YoloNAS
+
+    model = YoloNAS.load(
+        request.model, accept_licence=request.accept_licence, sha256=request.sha256
+    )
+    dataset = read_dataset(request.data, request.split, images=request.images)
+    dataset = dataset.selected(model.processing.class_names)
+    _complain(dataset.summary())
+    if request.limit:
+        dataset = dataset.limited(request.limit)
+    rule = replace(EVALUATION_RULE, conf=request.conf, iou=request.iou)
+    result = _evaluated(model, dataset, rule, request)
+    _complain("; ".join(map(str, result.faults[:10])))
+    _print_table(result.scores, f"{request.model} on {request.data}, {request.split}")
+    if request.json_file:
+        said = {
+            "model": request.model,
+            "data": request.data,
+            "split": request.split,
+            "input_size": list(model.processing.input_size),
+            "rule": asdict(rule),
+            "left_out": [str(fault) for fault in (*dataset.faults, *result.faults)],
+            **result.scores.named(),
+        }
+        request.json_file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _evaluated(model: YoloNAS, dataset: Dataset, rule: Any, request: Request) -> Evaluation:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from detectors.evaluation import evaluate_model
+
+    with Progress(console=Console(stderr=True), disable=request.quiet, transient=True) as progress:
+        task = progress.add_task("evaluate", total=len(dataset.pictures))
+        return evaluate_model(
+            model,
+            dataset,
+            rule=rule,
+            batch=request.batch_size,
+            done=lambda count: progress.update(task, completed=count),
+        )
+
+
+def _print_table(scores: Scores, title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("class", overflow="fold")
+    for head in (*HEADS.values(), "boxes", "pictures"):
+        table.add_column(head, justify="right")
+    for score in scores.classes:
+        values = (getattr(score, figure) for figure in HEADS)
+        table.add_row(score.name, *map(_figure, values), f"{score.boxes}", f"{score.pictures}")
+    table.add_section()
+    boxes = sum(score.boxes for score in scores.classes)
+    means = (_figure(scores.mean(figure)) for figure in HEADS)
+    table.add_row("mean", *means, f"{boxes}", f"{scores.pictures}")
+    Console().print(table)
+
+
+def _figure(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"
+
+
+def _complain(text: str) -> None:
+    if text:
+        typer.echo(f"eyrie: {text}", err=True)

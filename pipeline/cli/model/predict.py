@@ -1,0 +1,274 @@
+"""`eyrie model predict`: what a model sees in pictures and videos."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.faults import guarded
+from pipeline.core.errors import ConfigError
+from pipeline.core.log import one_line
+
+if TYPE_CHECKING:
+    from detectors.yolo_nas.inputs import Picture
+    from detectors.yolo_nas.predict import (
+        ImageDetectionPrediction,
+        VideoDetectionPrediction,
+        YoloNAS,
+    )
+    from detectors.yolo_nas.results import Style
+
+LINES = "predictions.jsonl"
+Tick = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `eyrie model predict`, as its help explains them."""
+
+    model: str
+    sources: Sequence[str]
+    out: Path
+    conf: float | None
+    iou: float | None
+    batch_size: int
+    classes: str | None
+    save_images: bool
+    accept_licence: bool
+    sha256: str | None
+    quiet: bool
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="A bundled model, or a .pth or .onnx file, or its URL.")
+    ],
+    sources: Annotated[
+        list[str], typer.Argument(help="Pictures, folders of pictures, videos, URLs of pictures.")
+    ],
+    out: Annotated[Path, typer.Option(help=f"Folder for {LINES} and what is drawn.")] = Path(
+        "predictions"
+    ),
+    conf: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score (default: the model's).")
+    ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Overlap above which the lesser of two boxes is cut."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 32,
+    classes: Annotated[
+        str | None, typer.Option(help="Keep only these, such as person,car.")
+    ] = None,
+    save_images: Annotated[
+        bool, typer.Option(help="Write pictures and videos with boxes drawn.")
+    ] = True,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
+    ] = False,
+    sha256: Annotated[
+        str | None, typer.Option(help="What the SHA-256 of the model file must be.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Detect in pictures and videos; draw what is found, and write it as JSON lines."""
+    request = Request(
+        model, sources, out, conf, iou, batch_size, classes, save_images, accept_licence, sha256,
+        quiet,
+    )  # fmt: skip
+    guarded(lambda: run_predict(request))
+
+
+@dataclass(slots=True)
+class Account:
+    """What was done: pictures, videos and their frames, boxes by class, what could not be read."""
+
+    pictures: int = 0
+    videos: int = 0
+    frames: int = 0
+    boxes: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+
+    def line(self, seconds: float) -> str:
+        """All of it in a line."""
+        seen = [f"{self.pictures} pictures"] if self.pictures or not self.videos else []
+        if self.videos:
+            seen.append(f"{self.videos} videos of {self.frames} frames")
+        by_class = ", ".join(f"{name} {count}" for name, count in self.boxes.most_common())
+        found = f"{self.boxes.total()} boxes" + (f" ({by_class})" if by_class else "")
+        lost = f", {len(self.unreadable)} could not be read" if self.unreadable else ""
+        return f"{' and '.join(seen)}: {found} in {seconds:.1f} s{lost}"
+
+
+def run_predict(request: Request) -> int:
+    """Predict and write everything; 0, or 1 when something could not be read."""
+    from detectors.yolo_nas.predict import YoloNAS
+
+    pictures, videos = _sorted_out(request)
+    model = YoloNAS.load(
+        request.model, accept_licence=request.accept_licence, sha256=request.sha256
+    )
+    wanted = _wanted(request.classes, model.class_names)
+    began_s = time.monotonic()
+    request.out.mkdir(parents=True, exist_ok=True)
+    with (request.out / LINES).open("w", encoding="utf-8") as lines:
+        writer = _Writer(model, request, wanted, lines)
+        with _progress(request.quiet, len(pictures)) as tick:
+            writer.pictures(pictures, tick)
+        for video in videos:
+            with _progress(request.quiet, None, video.name) as tick:
+                writer.video(video, tick)
+    for fault in writer.account.unreadable:
+        typer.echo(f"eyrie: {one_line(fault)}", err=True)
+    if not request.quiet:
+        line = writer.account.line(time.monotonic() - began_s)
+        typer.echo(f"{line}; see {one_line(str(request.out / LINES))}")
+    return 1 if writer.account.unreadable else 0
+
+
+def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:
+    """The pictures and the videos that are meant. Raises `ConfigError`."""
+    from detectors.yolo_nas import inputs
+    from detectors.yolo_nas.video import VIDEO_SUFFIXES
+
+    pictures: list[Picture] = []
+    videos: list[Path] = []
+    for source in request.sources:
+        path = Path(source)
+        if source.lower().startswith(inputs.ADDRESSES):
+            pictures.append(inputs.picture(source))
+            continue
+        if not path.exists():
+            raise ConfigError(source, "no such file or folder")
+        home = path if path.is_dir() else path.parent
+        if request.save_images and home.resolve() == request.out.resolve():
+            raise ConfigError("--out", f"is the folder of {source}, whose files it would replace")
+        if path.is_dir():
+            pictures += inputs.folder(path).items
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            videos.append(path)
+        else:
+            pictures.append(inputs.picture(path))
+    return pictures, videos
+
+
+def _wanted(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The classes to keep. Raises `ConfigError`."""
+    if text is None:
+        return tuple(known)
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise ConfigError("--classes", f"no class {', '.join(unknown)}; known: {', '.join(known)}")
+    return names
+
+
+class _Writer:
+    """Predicts, and writes lines and drawings."""
+
+    def __init__(
+        self, model: YoloNAS, request: Request, wanted: tuple[str, ...], lines: IO[str]
+    ) -> None:
+        from detectors.yolo_nas.predict import Options
+        from detectors.yolo_nas.results import Names
+
+        self.account = Account()
+        self._model, self._request, self._wanted, self._lines = model, request, wanted, lines
+        self._names = Names("picture")
+        self._options = Options(conf=request.conf, iou=request.iou, batch_size=request.batch_size)
+
+    def pictures(self, pictures: Sequence[Picture], tick: Tick) -> None:
+        """All pictures, in batches; those that cannot be read are told in the account."""
+        from detectors.yolo_nas import inputs
+
+        if not pictures:
+            return
+        given = inputs.Pictures(pictures, skip_unreadable=True)
+        results = self._model.predict(given, **self._options)
+        try:
+            for one in results:
+                self._note(one)
+                self.account.pictures += 1
+                if self._request.save_images:
+                    target = self._request.out / f"{self._names.of(one.name)}.jpg"
+                    one.save(target, self._style)
+                tick()
+        except inputs.InputError:
+            if not results.unreadable:
+                raise
+        self.account.unreadable += map(str, results.unreadable)
+
+    def video(self, path: Path, tick: Tick) -> None:
+        """One video. Of a damaged one there are lines up to the damage, but no drawing."""
+        from detectors.yolo_nas.inputs import InputError
+        from detectors.yolo_nas.video import write_video
+
+        def drawn() -> Iterator[tuple[float, Any]]:
+            for one in video:
+                self._note(one)
+                self.account.frames += 1
+                tick()
+                if self._request.save_images:
+                    yield one.time_s, one.drawn(self._style)
+
+        try:
+            video: VideoDetectionPrediction = self._model.predict(path, **self._options)
+            if self._request.save_images:
+                target = self._request.out / f"{self._names.of(path.name)}.mp4"
+                write_video(target, drawn(), video.fps)
+            else:
+                list(drawn())
+        except InputError as error:
+            self.account.unreadable.append(str(error))
+        else:
+            self.account.videos += 1
+
+    @property
+    def _style(self) -> Style:
+        from detectors.yolo_nas.results import Style
+
+        return Style(class_names=self._wanted)
+
+    def _note(self, one: ImageDetectionPrediction) -> None:
+        """Write a line, count its boxes."""
+        from detectors.yolo_nas.predict import FrameDetectionPrediction
+
+        found = one.prediction
+        boxes = []
+        for xyxy, score, label in zip(
+            found.bboxes_xyxy.tolist(), found.confidence.tolist(), found.labels.tolist(),
+            strict=True,
+        ):  # fmt: skip
+            name = one.class_names[label]
+            if name in self._wanted:
+                self.account.boxes[name] += 1
+                corners = [round(side, 2) for side in xyxy]
+                boxes.append(
+                    {"xyxy": corners, "score": round(score, 4), "class": name, "class_id": label}
+                )
+        height, width = one.image.shape[:2]
+        said: dict[str, Any] = {"image": one.name, "width": width, "height": height}
+        if isinstance(one, FrameDetectionPrediction):
+            said |= {"frame": one.index, "time_s": round(one.time_s, 6)}
+        self._lines.write(json.dumps(said | {"boxes": boxes}) + "\n")
+
+
+@contextmanager
+def _progress(quiet: bool, total: int | None, what: str = "pictures") -> Iterator[Tick]:
+    """A bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal or total == 0
+    with Progress(console=console, disable=hidden, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)

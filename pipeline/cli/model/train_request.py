@@ -1,0 +1,206 @@
+"""What `eyrie model train` was asked for, as a recipe."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detectors.training.data import Folder, read_dataset
+from detectors.training.recipes import PRESETS, Length, Preset, Recipe, Sizes
+from detectors.yolo_nas.variants import VARIANTS
+from pipeline.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from detectors.yolo_nas.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+VARIANT, SIZE_PX = "yolo_nas_n", 640
+DIRECT = ("batch", "accumulate", "lr", "weight_decay")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of `eyrie model train`, as its help explains them; None where not given."""
+
+    out: Path
+    data: tuple[str, ...]
+    recipe: str | None
+    variant: str | None
+    start: str | None
+    accept_licence: bool
+    sha256: str | None
+    classes: str | None
+    freeze: str | None
+    pictures: int | None
+    epochs: float | None
+    batch: int | None
+    accumulate: int | None
+    lr: float | None
+    warmup: int | None
+    sizes: str | None
+    weight_decay: float | None
+    ema: float | None
+    changes: tuple[str, ...]
+    teacher: str | None
+    distill_weight: float | None
+    seed: int | None
+    float32: bool
+    device: str
+    threads: int
+    workers: int
+    evaluate_s: float
+    log_steps: int
+    stop_at: int | None
+    resume: bool
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The folders to train on, with what they hold."""
+
+    folders: tuple[Folder, ...]
+    class_names: tuple[str, ...]
+    pictures: int
+
+
+def new_recipe(request: Request, checkpoint: "Checkpoint | None") -> Recipe:
+    """The recipe of a run that begins; `checkpoint` is what `--from` names."""
+    name = request.recipe or ("finetune" if checkpoint else "eyrie")
+    if name not in PRESETS:
+        raise ConfigError("--recipe", f"{name!r} is none of {', '.join(PRESETS)}")
+    preset = changed(PRESETS[name], request)
+    data = read_data(request.data, _names("--classes", request.classes))
+    size_px = checkpoint.processing.letterbox.height if checkpoint else SIZE_PX
+    return Recipe(
+        variant=_variant(request.variant, checkpoint),
+        class_names=data.class_names,
+        folders=data.folders,
+        schedule=preset.schedule(data.pictures, size_px),
+        start=request.start,
+        **preset.of_recipe(),
+        **_others(request),
+    )
+
+
+def next_recipe(request: Request, before: Recipe) -> Recipe:
+    """The recipe of a run that goes on, with what the options change."""
+    if request.start is not None:
+        raise ConfigError("--from", "a run that goes on has begun already: leave out --resume")
+    preset = changed(Preset.of(before), request)
+    folders, pictures = before.folders, 1
+    if request.data or request.epochs is not None:
+        texts = request.data or tuple(_text(folder) for folder in folders)
+        data = read_data(texts, before.class_names)
+        folders, pictures = data.folders, data.pictures
+    schedule = preset.schedule(pictures, before.schedule.final_px)
+    if request.warmup is None:
+        schedule = replace(schedule, warmup=before.schedule.warmup)
+    names = _names("--classes", request.classes) or before.class_names
+    return replace(
+        before,
+        variant=request.variant or before.variant,
+        class_names=names,
+        folders=folders,
+        schedule=schedule,
+        **preset.of_recipe(),
+        **_others(request),
+    )
+
+
+def changed(preset: Preset, request: Request) -> Preset:
+    """A preset with the numbers that the options give. Raises `ConfigError`."""
+    given: dict[str, Any] = {
+        name: value for name in DIRECT if (value := getattr(request, name)) is not None
+    }
+    if request.pictures is not None and request.epochs is not None:
+        raise ConfigError("--epochs", "the budget is given by --pictures already")
+    if request.pictures is not None:
+        given["budget"] = Length(request.pictures, "pictures")
+    if request.epochs is not None:
+        given["budget"] = Length(request.epochs, "epochs")
+    if request.warmup is not None:
+        given["warmup"] = Length(request.warmup, "pictures")
+    if request.sizes is not None:
+        given["sizes_px"] = parse_sizes(request.sizes)
+    if request.ema is not None:
+        given["ema_limit"] = request.ema
+    return preset.changed(given | dict(map(_change, request.changes)))
+
+
+def read_data(texts: Sequence[str], class_names: tuple[str, ...]) -> Data:
+    """The sets of pictures, with their faults logged; without `class_names`, those of the sets.
+
+    Raises `ConfigError` when a set cannot be read or has none of the classes.
+    """
+    if not texts:
+        raise ConfigError("--data", "give at least one set of pictures with boxes")
+    folders = tuple(Folder.parse(text) for text in texts)
+    sets = [read_dataset(folder.path, "train") for folder in folders]
+    for found in sets:
+        if faults := found.summary():
+            log.warning("%s: %s", found.location, faults)
+    names = class_names or tuple(dict.fromkeys(n for found in sets for n in found.class_names))
+    pictures = sum(len(found.selected(names).pictures) for found in sets)
+    return Data(folders, names, pictures)
+
+
+def parse_sizes(text: str) -> Sizes:
+    """`320` or `0:256,0.6:320` -> (progress, side in pixels) steps. Raises `ConfigError`."""
+    wrong = ConfigError("--sizes", f"{text!r}: write 320, or 0:256,0.6:320; sides in steps of 32")
+    try:
+        steps = [part.rpartition(":") for part in text.split(",")]
+        sizes = tuple((float(start or 0), int(side)) for start, _, side in steps)
+    except ValueError:
+        raise wrong from None
+    starts = [start for start, _ in sizes]
+    rising = starts == sorted(set(starts)) and starts[0] == 0 and starts[-1] < 1
+    if not rising or any(side < 32 or side % 32 for _, side in sizes):
+        raise wrong
+    return sizes
+
+
+def _variant(wanted: str | None, checkpoint: "Checkpoint | None") -> str:
+    if wanted is None:
+        return checkpoint.variant if checkpoint else VARIANT
+    if wanted not in VARIANTS:
+        raise ConfigError("--variant", f"{wanted!r} is none of {', '.join(VARIANTS)}")
+    return wanted
+
+
+def _others(request: Request) -> dict[str, Any]:
+    """What of the recipe no preset knows, where it is given."""
+    given: dict[str, Any] = {
+        "seed": request.seed,
+        "teacher": request.teacher,
+        "distill_weight": request.distill_weight,
+        "freeze": _names("--freeze", request.freeze) or None,
+        "bf16": False if request.float32 else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _names(option: str, text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(option, f"{text!r}: names by commas, each once")
+    return names
+
+
+def _text(folder: Folder) -> str:
+    return str(folder.path) if folder.share is None else f"{folder.path}:{folder.share}"
+
+
+def _change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError("--set", f"{text!r} is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

@@ -1,0 +1,373 @@
+"""Files of torch.save: read whole where they hold data, refused by name where they hold more."""
+
+import collections
+import contextlib
+import io
+import os
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="needs the train extra")
+
+import torch
+
+from detectors.yolo_nas.errors import CheckpointError
+from detectors.yolo_nas.stand_ins import table
+from detectors.yolo_nas.torch_file import TorchFile, load
+from detectors.yolo_nas.unpickle import RefusedPickle, unpickle
+
+
+class Calls:
+    """Pickles as the call of a function, as hostile files do."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.function, self.arguments
+
+
+def saved(path: Path, content: Any, protocol: int = 2) -> Path:
+    torch.save(content, path, pickle_protocol=protocol)
+    return path
+
+
+def packed(path: Path, program: bytes, records: dict[str, bytes] | None = None) -> Path:
+    """A file as torch.save writes it, of that pickle and those storages."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+        for name, record in (records or {}).items():
+            archive.writestr(f"archive/data/{name}", record)
+    return path
+
+
+def pickled_tensor(count: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+    """The pickle of a float32 tensor in record 0, which is said to hold `count` numbers."""
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, obj: Any) -> Any:
+            return ("storage", torch.FloatStorage, "0", "cpu", count) if obj == "there" else None
+
+    file = io.BytesIO()
+    rebuild = torch._utils._rebuild_tensor_v2
+    Pickler(file, 2).dump(Calls(rebuild, "there", 0, shape, strides, False, {}))
+    return file.getvalue()
+
+
+def test_a_file_that_would_run_a_command_is_refused_by_name_and_runs_nothing(
+    tmp_path: Path,
+) -> None:
+    touched = tmp_path / "touched"
+    path = saved(tmp_path / "hostile.pth", Calls(os.system, f"touch {touched}"))
+    with pytest.raises(CheckpointError, match=r"hostile\.pth: wants to call posix\.system: refus"):
+        load(path)
+    assert not touched.exists()
+    torch.load(path, weights_only=False)  # it would have
+    assert touched.exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("function", "arguments", "name"),
+    [
+        (os.system, ("true",), "posix.system"),
+        (eval, ("1",), "builtins.eval"),
+        (exec, ("1",), "builtins.exec"),
+        (getattr, ("", "upper"), "builtins.getattr"),
+        (open, ("/dev/null",), "io.open"),
+        (torch.load, ("nothing",), "torch.serialization.load"),
+        (np.load, ("nothing",), "numpy.load"),
+        (Path, ("/",), "pathlib.Path"),
+    ],
+)
+def test_a_call_hidden_in_the_metrics_is_refused_by_name(
+    tmp_path: Path, function: Callable[..., Any], arguments: Any, name: str, protocol: int
+) -> None:
+    hidden = {"valid": {"loss": [0.5, Calls(function, *arguments)]}}
+    content = {"ema_net": {"weight": torch.ones(2)}, "acc": np.float64(0.5), "metrics": hidden}
+    with pytest.raises(CheckpointError, match=f"wants to call {name}: refused"):
+        load(saved(tmp_path / "hostile.pth", content, protocol))
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (b"(S'true'\nios\nsystem\n.", r"instruction STRING true: refused"),
+        (b"(ios\nsystem\n.", r"uses the instruction INST os system: refused"),
+        (b"\x80\x02(cos\nsystem\no.", r"wants to call os\.system: refused"),
+        (b"\x80\x02\x82\x01.", r"uses the instruction EXT1"),
+        (b"\x80\x02ccollections\nOrderedDict\n}b.", r"damaged: the state of a plain value"),
+        (b"\x80\x02cbuiltins\nlist\n)R.", r"wants to call builtins\.list: refused"),
+        (b"\x80\x02X\x02\x00\x00\x00os)R.", r"wants to call a str: refused"),
+        (b"\x80\x02ccollections\nOrderedDict\n]R.", r"wants to call collections\.OrderedDict: ref"),
+        (b"\x80\x02}))s.", r"damaged: a tuple as a key"),
+        (b"\x80\x02]q\x00h\x00a.", r"damaged: a value that holds itself"),
+        (b"\x80\x02)K\x01a.", r"damaged: an element of what is no list"),
+        (b"\x80\x02h\x07.", r"damaged: 7"),
+        (b"\x80\x020.", r"uses the instruction POP"),
+        (b"\x80\x02K\x01K\x02.", r"damaged: too many values"),
+        (b"\x80\x02K\x01", r"damaged: pickle exhausted before seeing STOP"),
+        (b"\x80\x02", r"damaged"),
+        (b"", r"damaged"),
+        (b"\xff\xff", r"damaged"),
+    ],
+)
+def test_a_pickle_made_by_hand_is_refused(program: bytes, said: str) -> None:
+    with pytest.raises(RefusedPickle, match=said):
+        unpickle(program, table())
+
+
+def test_depth_and_repetition_cost_an_error_and_no_memory() -> None:
+    deep = b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b"."
+    with pytest.raises(RefusedPickle, match="damaged: maximum recursion depth"):
+        unpickle(deep, table())
+    text = b"X" + (10_000).to_bytes(4, "little") + b"x" * 10_000 + b"q\x01"
+    again = b"c_codecs\nencode\nh\x01X\x06\x00\x00\x00latin1\x86R0"
+    bomb = b"\x80\x02" + text + b"(" + again.replace(b"0", b"") * 1000 + b"t."
+    with pytest.raises(RefusedPickle, match="far more data than it holds"):
+        unpickle(bomb, table())
+
+
+def test_sharing_costs_nothing_but_has_a_limit() -> None:
+    shared: list[Any] = ["x" * 100] * 100
+    for _ in range(40):
+        shared = [shared, shared]
+    for hostile in (shared, {"processing_params": shared}, (shared, 1)):
+        with pytest.raises(RefusedPickle, match="written out in full it would have no end"):
+            unpickle(pickle.dumps(hostile, 2), table())
+    twice = unpickle(pickle.dumps([[1, 2]] * 2, 2), table())
+    assert twice == [[1, 2], [1, 2]]
+    assert twice[0] is twice[1]
+    with pytest.raises(RefusedPickle, match="a device or version that is no text"):
+        unpickle(b"\x80\x02ctorch\ndevice\n]\x85R.", table())
+
+
+def test_everything_that_training_scripts_save_comes_back(tmp_path: Path) -> None:
+    network = torch.nn.Linear(3, 4)
+    optimizer = torch.optim.AdamW(network.parameters())
+    network(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+    content = {
+        "net": network.state_dict(),
+        "parameter": network.weight,
+        "optimizer": optimizer.state_dict(),
+        "strided": torch.arange(12).reshape(3, 4)[:, 1:3].t(),
+        "half": torch.ones(3, dtype=torch.bfloat16),
+        "nothing": torch.empty(0),
+        "packages": {"torch": torch.__version__},
+        "counts": collections.defaultdict(int, a=1),
+        "device": torch.device("cpu"),
+        "size": torch.Size([1, 2]),
+        "set": {1, "x"},
+    }
+    found = load(saved(tmp_path / "c.pth", content))
+    for name in ("weight", "bias"):
+        torch.testing.assert_close(found["net"][name], network.state_dict()[name])
+    wanted = optimizer.state_dict()
+    assert found["optimizer"]["param_groups"] == wanted["param_groups"]
+    torch.testing.assert_close(found["optimizer"]["state"], wanted["state"])
+    for name in ("parameter", "strided", "half", "nothing"):
+        tensor = content[name]
+        assert isinstance(tensor, torch.Tensor)
+        torch.testing.assert_close(found[name], tensor.detach())
+    plain = {name: found[name] for name in ("packages", "counts", "device", "size", "set")}
+    version = str(torch.__version__)
+    assert plain == {
+        "packages": {"torch": version},
+        "counts": {"a": 1},
+        "device": "cpu",
+        "size": (1, 2),
+        "set": {1, "x"},
+    }
+
+
+@pytest.mark.parametrize("module", ["numpy._core.multiarray", "numpy.core.multiarray"])
+def test_numbers_and_arrays_of_old_and_new_numpy_become_plain(module: str) -> None:
+    values = {
+        "f": np.float64(0.25),
+        "i": np.int32(-7),
+        "b": np.bool_(True),
+        "s": np.str_("ü"),
+        "big_endian": np.array([1, 2], ">i4"),
+        "fortran": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
+    }
+    program = pickle.dumps(values, 2).replace(b"numpy._core.multiarray", module.encode())
+    found = unpickle(program, table())
+    assert {name: found[name] for name in "fibs"} == {"f": 0.25, "i": -7, "b": True, "s": "ü"}
+    assert [type(found[name]) for name in "fib"] == [float, int, bool]
+    np.testing.assert_array_equal(found["big_endian"], [1, 2])
+    np.testing.assert_array_equal(found["fortran"], values["fortran"])
+
+
+def test_arrays_of_objects_and_compounds_are_refused() -> None:
+    with pytest.raises(RefusedPickle, match="NumPy array of 'O8': refused, numbers only"):
+        unpickle(pickle.dumps(np.array([{}, None], object), 2), table())
+    with pytest.raises(RefusedPickle, match="compound NumPy dtype: refused"):
+        unpickle(pickle.dumps(np.zeros(2, [("a", "i4")]), 2), table())
+
+
+def test_lists_of_omegaconf_are_read_without_it() -> None:
+    """As recipes leave them in `class_names`: nodes that know their parent and their kind."""
+
+    class Node:
+        def __init__(self, module: str, name: str, **state: Any) -> None:
+            self.module, self.name, self.state = module, name, state
+
+    def write(node: Any) -> bytes:
+        if not isinstance(node, Node):
+            return pickle.dumps(node, 2)[2:-1]
+        made = f"comegaconf.{node.module}\n{node.name}\n".encode() + b")\x81"
+        items = b"".join(write(key) + write(value) for key, value in node.state.items())
+        return made + b"}(" + items + b"ub"
+
+    def listed(*elements: Node) -> bytes:
+        inner = b"](" + b"".join(map(write, elements)) + b"e"
+        state = b"}(" + write("_content") + inner + write("_metadata")
+        meta = write(Node("base", "ContainerMetadata", object_type="list"))
+        return b"\x80\x02comegaconf.listconfig\nListConfig\n)\x81" + state + meta + b"ub."
+
+    names = [Node("nodes", "AnyNode", _val=name, _parent=None) for name in ("cat", "dog")]
+    assert unpickle(listed(*names), table()) == ["cat", "dog"]
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=20,
+)
+
+
+@given(PLAIN, st.sampled_from([2, 3, 4, 5]))
+def test_plain_data_of_any_protocol_comes_back(value: Any, protocol: int) -> None:
+    assert unpickle(pickle.dumps(value, protocol), table()) == value
+
+
+GOOD = pickle.dumps(
+    {"net": collections.OrderedDict(a=1.5), "x": np.float32(2), "y": [(1, "z"), {2}, b"b"]}, 2
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=4))
+def test_damage_is_an_error_or_other_data(changes: list[tuple[int, int]]) -> None:
+    program = bytearray(GOOD)
+    for place, value in changes:
+        program[place] = value
+    with contextlib.suppress(RefusedPickle):
+        unpickle(bytes(program), table())
+
+
+@given(st.integers(0, len(GOOD) - 1))
+def test_a_pickle_cut_short_is_damaged(length: int) -> None:
+    with pytest.raises(RefusedPickle):
+        unpickle(GOOD[:length], table())
+
+
+def test_a_file_cut_short_is_damaged(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "whole.pth", {"net": {"a": torch.arange(100.0)}}).read_bytes()
+    path = tmp_path / "cut.pth"
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"cut\.pth: "):
+            load(path)
+
+
+@pytest.mark.parametrize(
+    ("count", "shape", "strides", "said"),
+    [
+        (4, (2, 2), (2, 1), None),
+        (4, (0, 9), (9, 1), None),
+        (4, (3, 2), (2, 1), "reaches out of its storage"),
+        (4, (2, 2), (3, 1), "reaches out of its storage"),
+        (4, (10**9, 10**9), (0, 0), "reaches out of its storage"),
+        (4, (-1, 2), (2, 1), "sides that are no sizes"),
+        (4, (2, 2), (2,), "is damaged"),
+        (5, (2, 2), (2, 1), "has 16 bytes, not the 20 of 5 float32 numbers"),
+        (3, (1, 2), (2, 1), "has 16 bytes, not the 12 of 3 float32 numbers"),
+    ],
+)
+def test_a_tensor_lies_in_its_storage_and_that_in_its_record(
+    tmp_path: Path, count: int, shape: Any, strides: Any, said: str | None
+) -> None:
+    program = pickled_tensor(count, shape, strides)
+    path = packed(tmp_path / "t.pth", program, {"0": np.arange(4, dtype=np.float32).tobytes()})
+    if said is None:
+        assert load(path).shape == shape
+    else:
+        with pytest.raises(CheckpointError, match=said):
+            load(path)
+
+
+def test_a_record_that_is_missing_or_changed_is_named(tmp_path: Path) -> None:
+    program = pickled_tensor(4, (4,), (1,))
+    with pytest.raises(CheckpointError, match=r"is damaged: record data/0: .*no item named"):
+        load(packed(tmp_path / "t.pth", program))
+    path = packed(tmp_path / "t.pth", program, {"0": b"0123456789abcdef"})
+    path.write_bytes(path.read_bytes().replace(b"0123456789abcdef", b"0123456789abcdeX"))
+    with pytest.raises(CheckpointError, match="is damaged: record data/0: Bad CRC-32"):
+        load(path)
+
+
+def test_what_nobody_asks_for_is_not_read(tmp_path: Path) -> None:
+    path = saved(tmp_path / "c.pth", {"net": torch.full((9,), 3.5), "optimizer": torch.ones(99)})
+    path.write_bytes(path.read_bytes().replace(torch.ones(99).numpy().tobytes(), b"\0" * 396))
+    with TorchFile(path) as file:
+        assert file.tensor(file.content["net"]).tolist() == [3.5] * 9
+        with pytest.raises(CheckpointError, match="Bad CRC-32"):
+            file.tensor(file.content["optimizer"])
+
+
+def test_compressed_and_overlapping_records_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", pickled_tensor(4, (4,), (1,)))
+        archive.writestr("archive/data/0", b"\0" * 10_000_000)
+    with pytest.raises(CheckpointError, match="holds compressed records, which torch"):
+        load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled_tensor(4, (4,), (1,)))
+        archive.writestr("archive/data/0", b"\0" * 1000)
+        entry = archive.infolist()[1]
+        archive.filelist.extend([entry] * 9)
+    with pytest.raises(CheckpointError, match="holds records that overlap: refused"):
+        load(path)
+
+
+def test_files_of_other_kinds_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def says(words: str) -> None:
+        with pytest.raises(CheckpointError, match=words) as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+
+    says("No such file or directory")
+    for content, words in [
+        (b"", "something else"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "the pointer of a Git LFS file"),
+        (b"\x08\x09\x12\x07pytorch", "perhaps an ONNX file"),
+    ]:
+        path.write_bytes(content)
+        says(words)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("holiday.jpg", b"")
+    says(r"is a zip file, but not one of torch\.save \(no data\.pkl in it\)")
+    torch.save({"net": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
+    says(r"PyTorch before 1\.6: if you trust the file, write it anew with torch\.save")
+    with tarfile.open(path, "w") as tar:
+        tar.addfile(tarfile.TarInfo("storages"))
+    says(r"PyTorch before 1\.6")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", b"")
+        archive.writestr("net/constants.pkl", b"")
+    says(r"is a TorchScript program, not weights: save its state_dict\(\)")
