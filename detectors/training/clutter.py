@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.core.arrays import F64, U8
+from pipeline.core.arrays import F64, U8, Bool
 
 SIDES_PX = ((448, 252), (448, 336), (400, 400))
 CLASSES = 5
@@ -79,10 +79,32 @@ def _put(rng: np.random.Generator, image: F64, outline: F64) -> None:
     band = (rows > top + (bottom - top) * 0.5) & (
         rows < top + (bottom - top) * rng.uniform(0.55, 0.8)
     )
+    level = rng.uniform(0.35, 0.9)
+    water = (rows > top + (bottom - top) * level) & (rows < bottom - (bottom - top) * 0.02)
+    if rng.uniform() < 0.5:
+        over = mask.astype(bool) & water[:, None]
+        tint = rng.uniform(60, 250, 3)
+        image[over] = image[over] * 0.45 + tint * 0.55
+        _glints(rng, image, over)
     for part, chance in ((cap, 0.7), (band, 0.4)):
         if rng.uniform() < chance:
             over = mask.astype(bool) & part[:, None]
             image[over] = (rng.uniform(20, 240, 3) * light[None, :, None])[0][np.nonzero(over)[1]]
+
+
+def _glints(rng: np.random.Generator, image: F64, within: Bool) -> None:
+    """Dark and bright specks, mostly low down, as water and glass throw them."""
+    rows, columns = np.nonzero(within)
+    if len(rows) == 0:
+        return
+    for _ in range(int(rng.integers(2, 9))):
+        n = int(len(rows) * rng.uniform(0.5, 1.0) ** 0.3) - 1
+        middle = (int(columns[n]), int(rows[n]))
+        axes = (int(rng.integers(1, 7)), int(rng.integers(1, 4)))
+        speck = np.zeros(within.shape, np.uint8)
+        cv2.ellipse(speck, middle, axes, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
+        alpha = (speck / 255.0 * within)[..., None]
+        image[:] = image * (1 - alpha) + rng.choice([30.0, 245.0]) * alpha
 
 
 def write(out: Path, pictures: int, seed: int) -> None:

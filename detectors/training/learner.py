@@ -192,7 +192,7 @@ class _Guide:
         from detectors.training.teacher import load_teacher
 
         assert recipe.teacher is not None
-        self._teacher = load_teacher(recipe.teacher, recipe.class_names)
+        self._teacher = load_teacher(recipe.teacher, recipe.class_names, bf16=recipe.bf16)
         self._loss = DistillationLoss(processes=processes)
         self._weight = recipe.distill_weight
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 SECOND_NS = 1_000_000_000
 DEFAULT_PERIOD_NS = SECOND_NS // 25
+STEP_WEIGHT = 1 / 8  # of the newest step in the average: of jitter, an eighth is left
 
 
 def to_ns(ticks: int, time_base: Fraction) -> int:
@@ -56,14 +57,24 @@ class Thinner:
         self._period_ns = round(SECOND_NS / fps) if fps else 0
         self._due_ns: int | None = None
         self._last_ns = 0
+        self._step_ns: int | None = None  # of the stream, on average: one step jitters
 
     def keep(self, pts_ns: int) -> bool:
         """Is the picture at `pts_ns` kept? Ask once per picture, in order."""
         if self._due_ns is None:
-            self._due_ns = self._last_ns = pts_ns
-        near_ns = min(pts_ns - self._last_ns, self._period_ns) // 2
+            self._due_ns, self._last_ns = pts_ns + self._period_ns, pts_ns
+            return True
+        near_ns = min(self._average_step_ns(pts_ns - self._last_ns), self._period_ns) // 2
         self._last_ns = pts_ns
         if pts_ns + near_ns < self._due_ns:
             return False
         self._due_ns = max(self._due_ns, pts_ns - near_ns) + self._period_ns
         return True
+
+    def _average_step_ns(self, step_ns: int) -> int:
+        """The stream's step, after one more."""
+        step_ns = min(step_ns, 2 * self._period_ns)
+        if self._step_ns is None:  # one step is no average: it only tells a much faster stream
+            self._step_ns = step_ns if 2 * step_ns < self._period_ns else self._period_ns
+        self._step_ns += round((step_ns - self._step_ns) * STEP_WEIGHT)
+        return self._step_ns

@@ -4,7 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stages.sources.timing import SECOND_NS, MediaTime, Thinner, period_ns, to_ns
@@ -56,7 +56,13 @@ def test_no_more_and_not_much_less_than_the_rate_passes(rate: int, fps: float) -
     assert most * 0.98 - 1 <= kept <= most * 1.001 + 1
 
 
-@given(st.lists(st.integers(-9_000_000, 9_000_000), min_size=50, max_size=50))
+JITTER_NS = 9_000_000
+
+
+@given(st.lists(st.integers(-JITTER_NS, JITTER_NS), min_size=50, max_size=50))
+@example([JITTER_NS, *[0] * 48, -JITTER_NS])
+@example([JITTER_NS, -JITTER_NS] * 25)
+@example([JITTER_NS] * 49 + [-JITTER_NS])
 def test_jitter_costs_nothing_at_the_streams_own_rate(jitter_ns: list[int]) -> None:
     thinner = Thinner(25)
     assert all(thinner.keep(index * 40_000_000 + off) for index, off in enumerate(jitter_ns))
