@@ -26,6 +26,7 @@ from benchmarks.machine import ROOT, describe
 from detectors.evaluation.average_precision import Metrics
 from detectors.training.data import Folder, read_dataset
 from detectors.training.recipes import Recipe
+from detectors.training.report import numbers
 from detectors.training.schedule import Schedule
 from detectors.training.state import LAST
 from detectors.training.trainer import Trainer
@@ -99,7 +100,7 @@ def run(
         )
     pace = (outcome.seen - seen) / (time.monotonic() - began)
     result: Result = {"kind": kind, "seed": seed, "pictures": outcome.seen}
-    result |= outcome.verdicts[0].metrics.named(class_names)
+    result |= numbers(outcome.verdicts[0].metrics.named(class_names))
     result["pictures_per_s"] = round(pace, 2)
     (out / RESULT).write_text(json.dumps(result) + "\n", encoding="utf-8")
     return result
@@ -161,7 +162,7 @@ def figures(experiment: Experiment, results: Sequence[Result], teacher: Metrics)
         "teacher": {
             "file": experiment.teacher.name,
             "sha256": hashlib.sha256(experiment.teacher.read_bytes()).hexdigest(),
-            **teacher.named(names),
+            **numbers(teacher.named(names)),
         },
         "pictures": experiment.pictures,
         "size_px": experiment.size_px,

@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from detectors.evaluation.average_precision import Found
+from detectors.evaluation.average_precision import Found, Truth, evaluate
 from detectors.training.curves import CONFIDENT, confusion, precision_recall
-from detectors.training.data import Picture, read_image
+from detectors.training.data import read_image
 from detectors.training.report import read_log
 from detectors.training.validation import Verdict
+from pipeline.core.arrays import F32
 
 SAMPLES, COLUMNS = 16, 4
 DPI = 120
@@ -35,36 +36,43 @@ def draw(out: Path, verdicts: Sequence[Verdict], class_names: Sequence[str]) -> 
 
 
 def losses(rows: Sequence[dict[str, Any]]) -> Figure:
-    """The terms of the loss, smoothed, and what evaluations gave, over the pictures seen."""
+    """The terms of the loss, as they are and smoothed, and what evaluations of the averaged
+    network gave, over the pictures seen."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name in ("loss", "cls", "iou", "dfl", "distill"):
         there = [row for row in rows if name in row]
         if there:
             seen = [row["pictures_seen"] for row in there]
-            left.plot(seen, _smooth([row[name] for row in there]), label=name)
+            values = [row[name] for row in there]
+            style = "-" if len(values) > 1 else "o"
+            (line,) = left.plot(seen, _smooth(values), style, label=name)
+            left.plot(seen, values, color=line.get_color(), alpha=0.25, lw=0.8)
             left.legend()
-    for folder in dict.fromkeys(row["folder"] for row in rows if "folder" in row):
-        there = [row for row in rows if row.get("folder") == folder]
+    evaluated = [row for row in rows if "folder" in row and "of" not in row]
+    for folder in dict.fromkeys(row["folder"] for row in evaluated):
+        there = [row for row in evaluated if row["folder"] == folder]
         seen = [row["pictures_seen"] for row in there]
-        for metric, line in (("map50", "o-"), ("map50_95", "o--")):
-            right.plot(seen, [row[metric] for row in there], line, label=f"{folder} {metric}")
+        for metric, style in (("map50", "o-"), ("map50_95", "o--")):
+            scores = np.array([row[metric] for row in there], float)
+            right.plot(seen, scores, style, label=f"{folder} {metric}")
         right.legend()
-    left.set(title="loss", xlabel="pictures seen")
+    left.set(title="loss, smoothed (faint: as it is)", xlabel="pictures seen")
     right.set(title="mean average precision", xlabel="pictures seen", ylim=(0, 1))
     return figure
 
 
 def precision_recalls(verdicts: Sequence[Verdict], class_names: Sequence[str]) -> Figure:
-    """A curve for each class at IoU 0.5, with the area under it as it is."""
+    """A curve for each class at IoU 0.5, with its average precision."""
     found = [f for verdict in verdicts for f in verdict.found]
     truths = [t for verdict in verdicts for t in verdict.truths]
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
+    ap50 = evaluate(found, truths, len(class_names)).ap50
     for class_id, name in enumerate(class_names):
         recall, precision = precision_recall(found, truths, class_id)
         if len(recall):
-            axes.plot(recall, precision, label=name)
+            axes.plot(recall, precision, label=f"{name}, AP50 {ap50[class_id]:.3f}")
             axes.legend()
     axes.set(title="IoU 0.5", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     return figure
@@ -91,38 +99,51 @@ def confusions(verdicts: Sequence[Verdict], class_names: Sequence[str]) -> Figur
 
 
 def samples(verdicts: Sequence[Verdict], class_names: Sequence[str]) -> Figure:
-    """Val pictures, evenly spaced, with what was found in them."""
-    pairs = [p for v in verdicts for p in zip(v.pictures, v.found, strict=True)]
-    picked = [pairs[n] for n in np.linspace(0, len(pairs) - 1, SAMPLES).round().astype(int)]
-    picked = list({picture.path: (picture, found) for picture, found in picked}.values())
+    """Val pictures, evenly spaced, with what was found in them and what is labelled."""
+    every = [row for v in verdicts for row in zip(v.pictures, v.found, v.truths, strict=True)]
+    places = np.linspace(0, len(every) - 1, SAMPLES).round().astype(int)
+    picked = list({every[n][0].path: every[n] for n in places}.values())
     rows = -(-len(picked) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 3 * rows), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    for axes, (picture, found) in zip(grid, picked, strict=False):
-        _show(axes, picture, found, class_names)
+    for axes, (picture, found, truth) in zip(grid, picked, strict=False):
+        axes.imshow(read_image(picture.path))
+        _show_found(axes, found, class_names)
+        _show_truth(axes, truth)
+    figure.suptitle(f"white: as labelled; coloured: as found, score of {CONFIDENT} or more")
     return figure
 
 
-def _show(axes: Any, picture: Picture, found: Found, class_names: Sequence[str]) -> None:
-    axes.imshow(read_image(picture.path))
-    for xyxy, score, class_id in zip(found.xyxy, found.score, found.class_id, strict=True):
-        if score >= CONFIDENT:
-            x1, y1, x2, y2 = (float(value) for value in xyxy)
+def _show_found(axes: Any, found: Found, class_names: Sequence[str]) -> None:
+    """Boxes with labels, the best last: nothing covers them."""
+    for n in np.argsort(found.score, kind="stable"):
+        if found.score[n] >= CONFIDENT:
+            class_id = int(found.class_id[n])
             colour = f"C{class_id % 10}"
-            box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, lw=1.5)
-            axes.add_patch(box)
-            label = f"{class_names[class_id]} {score:.2f}"
+            axes.add_patch(_box(found.xyxy[n], edgecolor=colour, lw=1.5))
+            x1, y1 = (float(value) for value in found.xyxy[n, :2])
+            label = f"{class_names[class_id]} {found.score[n]:.2f}"
             axes.text(
                 x1, y1, label, color="white", backgroundcolor=colour, fontsize=6, clip_on=True
             )
 
 
+def _show_truth(axes: Any, truth: Truth) -> None:
+    for xyxy in truth.xyxy:
+        axes.add_patch(_box(xyxy, edgecolor="white", lw=0.7))
+
+
+def _box(xyxy: F32, **style: Any) -> Rectangle:
+    x1, y1, x2, y2 = (float(value) for value in xyxy)
+    return Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **style)
+
+
 def _smooth(values: Sequence[float]) -> list[float]:
-    """A moving average that starts at the first value."""
-    smoothed: list[float] = []
-    for value in values:
-        before = smoothed[-1] if smoothed else value
-        smoothed.append(SMOOTHING * before + (1 - SMOOTHING) * value)
+    """A moving average in which the first values weigh no more than others."""
+    smoothed, total = [], 0.0
+    for count, value in enumerate(values, 1):
+        total = SMOOTHING * total + (1 - SMOOTHING) * value
+        smoothed.append(total / (1 - SMOOTHING**count))
     return smoothed

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 LOG, TABLE, BOARD = "log.jsonl", "metrics.csv", "tensorboard"
 COLUMNS = (
     *("step", "pictures_seen", "time", "loss", "cls", "iou", "dfl", "distill", "lr"),
-    *("pictures_per_s", "folder", "map50", "map50_95"),
+    *("pictures_per_s", "folder", "of", "map50", "map50_95"),
 )
 
 
@@ -55,21 +56,21 @@ class Report:
         for path in (self._log, self._table):
             path.touch()
         before = [row for row in read_log(out) if row["step"] <= step]
-        self._log.write_text("".join(f"{json.dumps(row)}\n" for row in before))
+        self._log.write_text("".join(f"{json.dumps(numbers(row))}\n" for row in before))
         self._table.write_text(_line(self._columns) + "".join(map(self._row, before)))
         self._board = _board(out / BOARD, step)
 
     def record(self, step: int, seen: int, **values: Any) -> None:
-        """One line in each of the files."""
-        now = round(time.time(), 1)
-        row = {"step": step, "pictures_seen": seen, "time": now} | values
+        """One line in each of the files; what is no number is null there."""
+        values = numbers(values)
+        row = {"step": step, "pictures_seen": seen, "time": round(time.time(), 1)} | values
         text = json.dumps(row)
         with self._log.open("a") as file:
             file.write(text + "\n")
         with self._table.open("a") as file:
             file.write(self._row(row))
         if self._board is not None:
-            under = row.get("folder", "train")
+            under = "/".join(str(row[key]) for key in ("of", "folder") if key in row) or "train"
             for name, value in _flat(values):
                 if isinstance(value, float):
                     self._board.add_scalar(f"{under}/{name}", value, step)
@@ -94,6 +95,18 @@ def read_log(out: Path) -> list[dict[str, Any]]:
         except ValueError:
             log.warning("%s: a line that is cut off is left out", out / LOG)
     return rows
+
+
+def numbers(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with None for floats that JSON cannot tell, in dictionaries of it too."""
+    return {
+        name: numbers(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for name, value in values.items()
+    }
 
 
 def _flat(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -99,5 +99,5 @@ def _change_classes(model: YoloNASModule, theirs: Sequence[str], ours: Sequence[
     names = {ours[here] for here, _ in kept}
     notes = [("class predictions kept", [n for n in ours if n in names])]
     notes += [("class predictions begun anew", [n for n in ours if n not in names])]
-    notes += [("classes left out", [n for n in theirs if n not in names])]
+    notes += [("dropped from the checkpoint", [n for n in theirs if n not in names])]
     return [f"{what}: {', '.join(which)}" for what, which in notes if which]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import fcntl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from detectors.training.recipes import Recipe
 from pipeline.core.errors import ConfigError
 
 LAST, BEST, AVERAGE = "last.pth", "best.pth", "average.pth"
-SNAPSHOTS = "snapshots"
+SNAPSHOTS, LOCK = "snapshots", ".lock"
 
 
 def write(state: dict[str, Any], path: Path) -> None:
@@ -22,6 +24,24 @@ def write(state: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """`out` for this run alone; the lock of a process that died holds nobody up.
+
+    Raises `ConfigError` while another run has it.
+    """
+    with (out / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            why = f"{out} is in use by a run that is not over: name another folder"
+            raise ConfigError("--out", why) from None
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def read_last(out: Path) -> dict[str, Any]:
@@ -72,9 +92,9 @@ class Snapshots:
         return sorted(self.folder.glob("*.pth"), reverse=True)
 
     def average(self) -> dict[str, Tensor] | None:
-        """The mean of all that are kept; None when there are none."""
+        """The mean of all that are kept; None unless there are several."""
         paths = self.paths()
-        if not paths:
+        if len(paths) < 2:
             return None
         load = (torch.load(path, weights_only=True)["net"] for path in paths)
         return mean_state(load, len(paths))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from detectors.base import Engine
-from detectors.yolo_nas.detector import Description, resolve
+from detectors.yolo_nas.detector import WEIGHTS, Description, resolve
 from detectors.yolo_nas.fuse import fold_batch_norms
 from detectors.yolo_nas.heads import REG_MAX, STRIDES, anchor_grid
 from detectors.yolo_nas.model import YoloNASModule
@@ -48,21 +48,16 @@ def load_teacher(source: str | Path, class_names: Sequence[str], *, bf16: bool =
     """The network in a file as a teacher of a student with these classes, matched by name.
 
     A checkpoint, fused, takes pictures of any size and runs where the pictures are, in bfloat16
-    where `bf16`. An ONNX file, or the name of a bundled one, takes its own size only and runs on
-    the CPU; its logits and distributions are rebuilt from scores and boxes.
+    where `bf16`. An ONNX file takes its own size only and runs on the CPU; its logits and
+    distributions are rebuilt from scores and boxes. The name of a bundled model stands for its
+    checkpoint where that is there, else for its ONNX file.
 
     Raises `ConfigError` when the two have no class in common, and `EngineLoadError` when the file
     is no such model.
     """
-    if Path(source).suffix in ("", ".onnx"):
-        from detectors.engines.onnxruntime import OnnxRuntimeEngine
-
-        path = resolve(str(source))
-        engine = OnnxRuntimeEngine(path, torch.get_num_threads())
-        description = Description.read(engine.metadata, path.name)
-        description.check_graph(engine, path.name)
-        subject = Subject.of(path.name, description.processing, class_names)
-        return OnnxTeacher(engine, subject)
+    if _is_exported(source):
+        engine, name, processing = _open_exported(source)
+        return OnnxTeacher(engine, Subject.of(name, processing, class_names))
     from detectors.yolo_nas import checkpoint
 
     read = checkpoint.read(source)
@@ -70,6 +65,44 @@ def load_teacher(source: str | Path, class_names: Sequence[str], *, bf16: bool =
     fold_batch_norms(model)
     subject = Subject.of(Path(source).name, read.processing, class_names)
     return ModuleTeacher(model, subject, bf16=bf16)
+
+
+def check_teacher(source: str | Path, sides_px: Sequence[int]) -> None:
+    """Raise `ConfigError` unless the teacher takes square pictures of all these sides, and
+    `EngineLoadError` when the file is no such model."""
+    if _is_exported(source):
+        _, name, processing = _open_exported(source)
+        for side in sides_px:
+            _check_size(name, processing, (side, side))
+    else:
+        from detectors.yolo_nas import checkpoint
+
+        checkpoint.read(source)
+
+
+def _is_exported(source: str | Path) -> bool:
+    suffix = Path(source).suffix
+    return suffix == ".onnx" or (suffix == "" and not (WEIGHTS / f"{source}.pth").is_file())
+
+
+def _open_exported(source: str | Path) -> tuple[Engine, str, Processing]:
+    from detectors.engines.onnxruntime import OnnxRuntimeEngine
+
+    path = resolve(str(source))
+    engine = OnnxRuntimeEngine(path, torch.get_num_threads())
+    description = Description.read(engine.metadata, path.name)
+    description.check_graph(engine, path.name)
+    return engine, path.name, description.processing
+
+
+def _check_size(name: str, processing: Processing, size: tuple[int, ...]) -> None:
+    wanted = processing.input_size
+    if size != wanted:
+        raise ConfigError(
+            "--teacher",
+            f"{name} takes pictures of {wanted[0]}x{wanted[1]} only, training "
+            f"has them at {size[0]}x{size[1]}; train at that size or take a .pth teacher",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +176,8 @@ class OnnxTeacher:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> TeacherOutput:
         """See `Teacher`."""
-        size, wanted = tuple(images.shape[2:]), self._subject.processing.input_size
-        if size != wanted:
-            raise ConfigError(
-                "--teacher",
-                f"{self._subject.name} takes pictures of {wanted[0]}x{wanted[1]} only, training "
-                f"has them at {size[0]}x{size[1]}; train at that size or take a .pth teacher",
-            )
+        size = (images.shape[2], images.shape[3])
+        _check_size(self._subject.name, self._subject.processing, size)
         shown = self._subject.show(images).contiguous().cpu().numpy()
         boxes, scores = (torch.from_numpy(np.asarray(t)) for t in self._engine.run(shown))
         answer = self._subject.answer(scores.logit(EPS), distributions(boxes, size))

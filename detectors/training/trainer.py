@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -69,6 +69,7 @@ class Outcome:
 
 class Trainer:
     """One run in one directory: `last.pth`, `best.pth`, `average.pth`, and a `Report`'s files.
+    Only the first can be gone on from; the others have the averaged weights alone.
 
     `run` returns when the budget is spent or after SIGTERM or SIGINT, with a checkpoint written;
     a trainer on the same directory with `resume=True` goes on with the next batch, and its losses
@@ -112,20 +113,20 @@ class Trainer:
 
     def run(self, stop_at: int | None = None) -> Outcome:
         """Train until the budget of pictures is spent or a signal asks to stop; or, as if by a
-        signal, until step `stop_at`. Raises `DivergedError`, with the last checkpoint kept."""
+        signal, until step `stop_at`. Raises `DivergedError`, with the last checkpoint kept, and
+        `ConfigError` while another run has the directory."""
         self.out.mkdir(parents=True, exist_ok=True)
-        if self._first:
-            self._report = Report(self.out, self.recipe.class_names, self.learner.step)
-        try:
+        with ExitStack() as stack:
+            if self._first:
+                stack.enter_context(files.held(self.out))
+                report = Report(self.out, self.recipe.class_names, self.learner.step)
+                self._report = stack.enter_context(closing(report))
             if not self._done():
                 with closing(self._loader()) as loader, self._stoppable(), flushed_denormals():
                     self._loop(loader, stop_at)
                     self._faults = tuple(loader.faults)
             finished = self._done()
             average = self._average() if finished and self._first else None
-        finally:
-            if self._report is not None:
-                self._report.close()
         return Outcome(
             finished,
             self.learner.step,
@@ -136,16 +137,17 @@ class Trainer:
             self._faults,
         )
 
-    def evaluate(self) -> float | None:
-        """Mean over the folders' val splits of the averaged model's watched metric; logs each.
-        None when no folder has a val split."""
+    def evaluate(self, **about: str) -> float | None:
+        """Mean over the folders' val splits of the averaged model's watched metric; logs each,
+        with what there is to say `about` it. None when no folder has a val split."""
         recipe = self.recipe
         size_px = recipe.schedule.final_px
         datasets = [folder.path for folder in recipe.folders]
         verdicts = judge(self.learner.ema.model, datasets, recipe.class_names, size_px)
         for verdict in verdicts:
-            self._record(folder=verdict.name, **verdict.metrics.named(recipe.class_names))
-            self._watcher.evaluated(verdict.name, verdict.metrics)
+            figures = verdict.metrics.named(recipe.class_names)
+            self._record(**about, folder=verdict.name, **figures)
+            self._watcher.evaluated(" ".join((verdict.name, *about.values())), verdict.metrics)
         self._verdicts = tuple(verdicts)
         return self._score(verdicts)
 
@@ -158,9 +160,9 @@ class Trainer:
             if learner.step == step:
                 continue
             self._watcher.stepped(learner.step, self.seen, terms["loss"])
-            if learner.step % self.pace.log_steps == 0:
-                self._record_terms(terms, rate, speed.at(self.seen))
             done, stop = self._done(), learner.stop or learner.step == stop_at
+            if done or stop or learner.step % self.pace.log_steps == 0:
+                self._record_terms(terms, rate, speed.at(self.seen))
             if self._first:
                 self._keep(done=done, stop=stop)
             if done or stop:
@@ -171,29 +173,32 @@ class Trainer:
         if done or self.pace.due("evaluate", self.pace.evaluate_s):
             self._keep_best(self.evaluate())
         if done or stop or self.pace.due("checkpoint", self.pace.checkpoint_s):
-            self._write(files.LAST)
+            state = self.learner.state() | {"best": self.best}
+            files.write(files.description(self.recipe) | state, self.out / files.LAST)
 
     def _keep_best(self, score: float | None) -> None:
         if score is None:
             return
-        self._snapshots.offer(score, self.learner.step, self.learner.ema.model.state_dict())
+        net = self.learner.ema.model.state_dict()
+        self._snapshots.offer(score, self.learner.step, net)
         if self.best is None or score > self.best:
             self.best = score
-            self._write(files.BEST)
+            self._publish(files.BEST, net, score)
 
-    def _write(self, name: str) -> None:
-        state = files.description(self.recipe) | self.learner.state() | {"best": self.best}
-        files.write(state, self.out / name)
+    def _publish(self, name: str, net: dict[str, torch.Tensor], score: float | None) -> None:
+        """Write what is to be used, not to be gone on from: averaged weights alone."""
+        about = {"step": self.learner.step, "pictures_seen": self.seen, "best": score}
+        made = files.description(self.recipe) | {"ema_net": net} | about
+        files.write(made, self.out / name)
 
     def _average(self) -> float | None:
-        """Write the mean of the best snapshots and measure it."""
+        """Measure the mean of the best snapshots, where there are several, and write it."""
         net = self._snapshots.average()
         if net is None:
             return None
         self.learner.ema.model.load_state_dict(net)
-        score = self.evaluate()
-        made = files.description(self.recipe) | {"net": net, "best": score}
-        files.write(made, self.out / files.AVERAGE)
+        score = self.evaluate(of="average")
+        self._publish(files.AVERAGE, net, score)
         return score
 
     def _loader(self) -> Loader:

@@ -6,6 +6,7 @@ and bare state dicts, unfused or fused, of any number of classes. Nothing in a f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from detectors.yolo_nas import coco, download, processing_params
 from detectors.yolo_nas.blocks import Form
 from detectors.yolo_nas.errors import CheckpointError
 from detectors.yolo_nas.model import YoloNASModule, build
-from detectors.yolo_nas.processing import Processing
+from detectors.yolo_nas.processing import Processing, listed, sides
 from detectors.yolo_nas.stand_ins import StoredTensor
 from detectors.yolo_nas.torch_file import TorchFile
 from detectors.yolo_nas.variants import VARIANTS
@@ -36,6 +37,7 @@ PARALLEL_PREFIX = "module."
 CLASSES_KEY = "heads.head1.cls_pred.weight"
 PLACE_HOLDER = "rbr_reparam"
 ABOUT = ("step", "epoch", "pictures_seen", "seed", "data", "acc", "best", "recipe")
+LONGEST_METRIC = 1000
 KERNEL_RANK = 4
 NAMED = 3
 """How many keys an error names."""
@@ -123,7 +125,7 @@ def _read(file: TorchFile, sha256: str) -> Checkpoint:
         weights=weights,
         state={key: _tensor(file, key, tensor, form) for key, tensor in stored.items()},
         processing=_processing(content, classes, file.path),
-        about={key: _plain(file, content[key]) for key in ABOUT if key in content},
+        about={key: _plain(file, key, content[key]) for key in ABOUT if key in content},
     )
 
 
@@ -187,9 +189,13 @@ def _compare(found: Shapes, wanted: Shapes, what: str) -> None:
         raise ValueError(f"is not a {what}: {'; '.join(faults)}")
 
 
-def _plain(file: TorchFile, value: Any) -> Any:
+def _plain(file: TorchFile, key: str, value: Any) -> Any:
     """The value; numbers of metrics may be tensors."""
-    return file.tensor(value).tolist() if isinstance(value, StoredTensor) else value
+    if not isinstance(value, StoredTensor):
+        return value
+    if math.prod(side or 1 for side in value.shape) > LONGEST_METRIC:
+        raise ValueError(f"{key} is a tensor of {value.shape}, which no metric is")
+    return file.tensor(value).tolist()
 
 
 def _tensor(file: TorchFile, key: str, stored: StoredTensor, form: Form) -> Tensor:
@@ -199,19 +205,21 @@ def _tensor(file: TorchFile, key: str, stored: StoredTensor, form: Form) -> Tens
         return tensor.to(torch.int64)
     if not tensor.is_floating_point():
         raise ValueError(f"{key} is of {stored.storage.dtype}: quantized weights cannot be loaded")
+    single = tensor.to(torch.float32)
     used = form != "branches" or PLACE_HOLDER not in key
-    if used and not torch.isfinite(tensor).all():
+    if used and not torch.isfinite(single).all():
         raise ValueError(f"{key} is not finite: the training had diverged")
-    return tensor.to(torch.float32)
+    if key.endswith("running_var") and (single < 0).any():
+        raise ValueError(f"{key} has negative variances: the file is damaged")
+    return single
 
 
 def _processing(content: Mapping[str, Any], classes: int, path: Path) -> Processing:
     """As the file says, or of COCO."""
     if content.get("processing_params"):
         processing = processing_params.read(content["processing_params"])
-    elif content.get("class_names"):
-        height, width = map(int, content["input_size"])
-        processing = Processing(tuple(content["class_names"]), Letterbox(height, width))
+    elif content.get("class_names") is not None:
+        processing = _ours(content)
     elif classes == len(coco.CLASS_NAMES):
         return coco.PROCESSING
     else:
@@ -227,6 +235,17 @@ def _processing(content: Mapping[str, Any], classes: int, path: Path) -> Process
             f"names {len(processing.class_names)} classes, but its weights are of {classes}"
         )
     return processing
+
+
+def _ours(content: Mapping[str, Any]) -> Processing:
+    """As this project's training writes it."""
+    if "input_size" not in content:
+        raise ValueError(
+            "names its classes, but lacks the entry 'input_size': add [height, width] in pixels"
+        )
+    height, width = sides(content["input_size"], "input_size")
+    names = listed(content["class_names"], "class_names")
+    return Processing(tuple(names), Letterbox(height, width))
 
 
 def _in_form(variant: str, classes: int, form: Form, device: str = "cpu") -> YoloNASModule:

@@ -11,9 +11,11 @@ import numpy as np
 from pipeline.core.arrays import F32, I64, U8
 
 Color = tuple[int, int, int]
+Corners = tuple[int, int, int, int]
 
 _HUE_STEP = 0.618034  # of the golden ratio: neighbours in class are far apart in hue
 _REFERENCE_PX = 640
+_LEAST_TEXT = 0.3  # of OpenCV's font: letters of 7 px, the smallest that can be read
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DARK: Color = (16, 20, 26)
 _LIGHT: Color = (250, 250, 250)
@@ -40,7 +42,8 @@ def draw_boxes(
 ) -> U8:
     """A copy of `image` (H, W, 3) uint8 RGB with boxes (N, 4) and a text for each.
 
-    `box_thickness` in pixels, by default as the picture's size asks for. The first box is on top.
+    `box_thickness` in pixels, by default as the picture's size asks for. The first box is on top
+    and has its text first: a text that finds no room beside those before it is left out.
     """
     canvas = image.copy()
     scale = max(image.shape[:2]) / _REFERENCE_PX
@@ -49,25 +52,47 @@ def draw_boxes(
     limits = np.array([width - 1, height - 1] * 2)
     corners = np.clip(np.rint(np.nan_to_num(xyxy)), 0, limits).astype(int).tolist()
     colors = [color_of(int(number), color_mapping) for number in class_id]
-    rows = list(zip(corners, texts, colors, strict=True))[::-1]
-    for (left, top, right, bottom), _, color in rows:
+    rows = list(zip(corners, texts, colors, strict=True))
+    for (left, top, right, bottom), _, color in rows[::-1]:
         cv2.rectangle(canvas, (left, top), (right, bottom), color, thick, cv2.LINE_AA)
-    for (left, top, _, _), text, color in rows:
-        _label(canvas, text, (left, top), color, max(0.4, 0.5 * scale))
+    plates: list[Corners] = []
+    for box, text, color in rows:
+        _label(canvas, text, box, color, plates)
     return canvas
 
 
-def _label(canvas: U8, text: str, at: tuple[int, int], color: Color, size: float) -> None:
-    """Text on a filled plate that stands on the point `at`, or hangs from it at the top edge."""
+def _label(canvas: U8, text: str, box: Corners, color: Color, plates: list[Corners]) -> None:
+    """Text on a filled plate where none of `plates` is, and that plate to them."""
+    size = max(_LEAST_TEXT, 0.5 * max(canvas.shape[:2]) / _REFERENCE_PX)
     stroke = max(1, round(size))
     (wide, tall), below = cv2.getTextSize(text, _FONT, size, stroke)
     pad = max(2, round(3 * size))
-    wide, tall = wide + 2 * pad, tall + below + pad
-    left = max(0, min(at[0], canvas.shape[1] - wide))
-    top = at[1] - tall if at[1] >= tall else at[1]
-    cv2.rectangle(canvas, (left, top), (left + wide, top + tall), color, -1)
+    plate = _free_plate(box, wide + 2 * pad, tall + below + pad, canvas.shape[:2], plates)
+    if plate is None:
+        return
+    plates.append(plate)
+    left, top, right, bottom = plate
+    cv2.rectangle(canvas, (left, top), (right, bottom), color, -1)
     red, green, blue = color
     # Dark or light, whichever reads better (luma of ITU-R BT.601).
     ink = _DARK if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else _LIGHT
-    where = (left + pad, top + tall - below)
+    where = (left + pad, bottom - below)
     cv2.putText(canvas, text, where, _FONT, size, ink, stroke, cv2.LINE_AA)
+
+
+def _free_plate(
+    box: Corners, wide: int, tall: int, canvas_px: tuple[int, ...], plates: Sequence[Corners]
+) -> Corners | None:
+    """On top of a box, else inside it at its top, else below it, in the picture; None if none of
+    these is free."""
+    height, width = canvas_px
+    left = max(0, min(box[0], width - wide))
+    for top in (box[1] - tall, box[1], box[3]):
+        plate = (left, top, left + wide, top + tall)
+        if 0 <= top <= height - tall and not any(_overlap(plate, other) for other in plates):
+            return plate
+    return None
+
+
+def _overlap(a: Corners, b: Corners) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

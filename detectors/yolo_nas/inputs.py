@@ -32,6 +32,7 @@ DOWNLOAD_WITHIN_S = 60.0
 CHUNK_BYTES = 2**16
 BATCH_BYTES = 256 * 2**20
 RGB = 3
+RGBA = 4
 BATCH_DIMENSIONS = 4
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 ADDRESSES = ("http://", "https://")
@@ -262,7 +263,10 @@ def _channels_last(array: AnyArray, first: int) -> AnyArray:
         for axis in (first, -1, -3):
             if array.shape[axis] == RGB:
                 return array if axis == -1 else np.moveaxis(array, axis, -1)
-    raise InputError(f"an array of shape {array.shape} is not a picture (H, W, 3) or (3, H, W)")
+    way_out = "; of RGBA give array[..., :3]" if array.ndim == 3 and array.shape[-1] == RGBA else ""
+    raise InputError(
+        f"an array of shape {array.shape} is not a picture (H, W, 3) or (3, H, W){way_out}"
+    )
 
 
 def _levels(array: AnyArray) -> U8:

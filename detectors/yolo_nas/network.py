@@ -14,6 +14,7 @@ from detectors.yolo_nas import download
 from detectors.yolo_nas.detector import Description, resolve
 from detectors.yolo_nas.errors import CheckpointError
 from detectors.yolo_nas.processing import Processing
+from detectors.yolo_nas.variants import VARIANTS
 from pipeline.core.arrays import F32
 from pipeline.core.errors import EngineLoadError
 
@@ -44,10 +45,23 @@ def load(source: str | Path, *, accept_licence: bool = False, sha256: str | None
     if isinstance(source, str) and download.is_remote(source):
         path = download.fetch(source, accept_licence=accept_licence, sha256=sha256)
     else:
-        path = resolve(str(source))
+        path = _local(str(source))
     if _is_checkpoint(path):
         return _from_checkpoint(path, sha256)
     return _from_onnx(path, sha256)
+
+
+def _local(source: str) -> Path:
+    """As `resolve`; the error for the name of a variant says how to come by such a model."""
+    try:
+        return resolve(source)
+    except EngineLoadError as error:
+        if source not in VARIANTS:
+            raise
+        public = f"{source}_coco"
+        known = f"; its public weights are {public}" if public in download.RELEASES else ""
+        train = f"eyrie model train --variant {source}"
+        raise EngineLoadError(f"{error}{known}; to train your own: {train}") from error
 
 
 def _is_checkpoint(path: Path) -> bool:

@@ -71,6 +71,10 @@ class YoloNAS:
         self.network = network
         self.processing = processing
 
+    def __repr__(self) -> str:
+        height, width = self.processing.input_size
+        return f"YoloNAS({len(self.class_names)} classes, input {height}x{width})"
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names by label."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -18,6 +19,8 @@ Channels = tuple[float, float, float]
 ZERO: Channels = (0.0, 0.0, 0.0)
 WHITE: Channels = (255.0, 255.0, 255.0)
 LARGEST_SIDE_PX = 4096
+RULE_KINDS = {name: type(value) for name, value in asdict(Suppression()).items()}
+KIND_WORDS = {float: "a number", int: "a whole number", bool: "True or False"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,13 @@ class Processing:
     rule: Suppression = field(default_factory=Suppression)
 
     def __post_init__(self) -> None:
-        names = self.class_names
-        printable = all(type(name) is str and name.isprintable() for name in names)
-        _require(bool(names) and printable and len(set(names)) == len(names), "class_names", names)
-        _require(max(self.input_size) <= LARGEST_SIDE_PX, "input_size", self.input_size)
-        _require(self.color in get_args(Color), "color", self.color)
-        _require(_three_finite(self.mean), "mean", self.mean)
-        _require(_three_finite(self.std) and all(value > 0 for value in self.std), "std", self.std)
+        _check_names(self.class_names)
+        small = max(self.input_size) <= LARGEST_SIDE_PX
+        _require(small, "input_size", f"at most {LARGEST_SIDE_PX} pixels a side", self.input_size)
+        _require(self.color in get_args(Color), "color", "rgb or bgr", self.color)
+        _require(_three_finite(self.mean), "mean", "three finite numbers", self.mean)
+        positive = _three_finite(self.std) and all(value > 0 for value in self.std)
+        _require(positive, "std", "three positive finite numbers", self.std)
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -110,31 +113,67 @@ class Processing:
         """
         prepare = said["preprocessing"]
         pad, fit = prepare["pad_value"], prepare.get("fit")
-        height, width = _sides(said["input_size"], "input_size")
-        _require(type(pad) is int and 0 <= pad <= 255, "pad_value", pad)
-        _require(prepare["letterbox"] in get_args(Placement), "letterbox", prepare["letterbox"])
+        placement, placements = prepare["letterbox"], get_args(Placement)
+        height, width = sides(said["input_size"], "input_size")
+        _require(type(pad) is int and 0 <= pad <= 255, "pad_value", "of 0 to 255", pad)
+        _require(placement in placements, "letterbox", " or ".join(placements), placement)
         letterbox = Letterbox(
             height,
             width,
-            prepare["letterbox"],
+            placement,
             pad,
-            None if fit is None else _sides(fit, "fit"),
+            None if fit is None else sides(fit, "fit"),
             bool(prepare.get("keep_aspect", True)),
         )
         return cls(
-            tuple(said["class_names"]),
+            tuple(listed(said["class_names"], "class_names")),
             letterbox,
             prepare["color"],
             tuple(prepare.get("mean", ZERO)),
             tuple(prepare.get("std", WHITE)),
-            Suppression(**said.get("suppression", {})),
+            suppression(said.get("suppression", {})),
         )
 
 
-def _sides(value: Any, key: str) -> tuple[int, int]:
-    _require(all(type(side) is int for side in value), key, value)
+def listed(value: Any, key: str) -> Sequence[Any]:
+    """The value, if it is a list or tuple. Raises ValueError that names the key."""
+    _require(isinstance(value, list | tuple), key, "a list", value)
+    return value  # type: ignore[no-any-return]
+
+
+def sides(value: Any, key: str) -> tuple[int, int]:
+    """Height and width in pixels. Raises ValueError that names the key."""
+    whole = isinstance(value, list | tuple) and all(type(side) is int for side in value)
+    right = whole and len(value) == len(("height", "width"))
+    _require(right, key, "two whole numbers, height and width", value)
     height, width = value
     return height, width
+
+
+def suppression(said: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Suppression:
+    """The rule of these values, by the keys of `Suppression` or by those that `names` translates.
+
+    Raises ValueError that names the key whose value is of the wrong type or out of range.
+    """
+    rule = {}
+    for key, value in said.items():
+        name = key if names is None else names[key]
+        kind = RULE_KINDS.get(name)
+        if kind is None:
+            raise ValueError(f"unknown suppression parameter {key!r:.80}")
+        right = type(value) is kind or (kind is float and type(value) is int)
+        _require(right, key, KIND_WORDS[kind], value)
+        rule[name] = value
+    return Suppression(**rule)
+
+
+def _check_names(names: Sequence[Any]) -> None:
+    _require(len(names) > 0, "class_names", "one name or more", names)
+    printable = all(type(name) is str and name.isprintable() for name in names)
+    _require(printable, "class_names", "printable text", names)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"class_names hold {twice[0]!r:.80} twice: give every class its own name")
 
 
 def _three_finite(values: Sequence[float]) -> bool:
@@ -143,6 +182,6 @@ def _three_finite(values: Sequence[float]) -> bool:
     )
 
 
-def _require(right: bool, key: str, value: object) -> None:
+def _require(right: bool, key: str, wanted: str, value: object) -> None:
     if not right:
-        raise ValueError(f"{key} {value!r:.80}")
+        raise ValueError(f"{key} must be {wanted}, got {value!r:.80}")

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from detectors.letterbox import Letterbox, Placement
-from detectors.yolo_nas.postprocess import Suppression
-from detectors.yolo_nas.processing import Channels, Color, Processing
+from detectors.yolo_nas.processing import Channels, Color, Processing, listed, sides, suppression
 from pipeline.core.arrays import F64
 
 RULE_KEYS = {
@@ -29,6 +28,7 @@ DEFAULT_CONF = 0.5
 """What a model of super-gradients starts with, when its parameters do not say."""
 CHANNELS_FIRST = (2, 0, 1)
 LARGEST_PAD = 255
+MOST_STEPS = 1000
 
 
 def read(params: Any) -> Processing:
@@ -44,30 +44,41 @@ def read(params: Any) -> Processing:
     steps = _Steps()
     for name, arguments in _flat(params["image_processor"]):
         steps.follow(name, arguments)
-    said = {ours: params[key] for key, ours in RULE_KEYS.items() if params.get(key) is not None}
-    rule = Suppression(**{"conf": DEFAULT_CONF, **said})
+    said = {key: params[key] for key in RULE_KEYS if params.get(key) is not None}
+    rule = suppression({"conf": DEFAULT_CONF, **said}, RULE_KEYS)
     mean, std = steps.mean_and_std()
-    names = tuple(map(str, params["class_names"]))
+    names = tuple(map(str, listed(params["class_names"], "class_names")))
     return Processing(names, steps.letterbox(), steps.color, mean, std, rule)
 
 
 def _flat(spec: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Names and arguments of all steps in order. A step is a name, a set with a name, or a dict of
     a name and its arguments; `ComposeProcessing` holds a list of steps."""
-    if isinstance(spec, list | tuple):
-        for step in spec:
-            yield from _flat(step)
-    elif isinstance(spec, str):
-        yield spec, {}
-    elif isinstance(spec, set | dict) and len(spec) == 1:
-        (name,) = spec
-        arguments = dict(spec[name] or {}) if isinstance(spec, dict) else {}
-        if name == "ComposeProcessing":
-            yield from _flat(arguments.get("processings", []))
+    waiting, seen = [spec], 0
+    while waiting:
+        step, seen = waiting.pop(), seen + 1
+        if max(seen, len(waiting)) > MOST_STEPS:
+            raise ValueError(f"image_processor has more than {MOST_STEPS} steps: refused")
+        if isinstance(step, list | tuple):
+            waiting.extend(reversed(step))
+        elif isinstance(step, str):
+            yield step, {}
+        elif isinstance(step, set | dict) and len(step) == 1:
+            name, arguments = _named(step)
+            if name == "ComposeProcessing":
+                waiting.append(arguments.get("processings", []))
+            else:
+                yield name, arguments
         else:
-            yield str(name), arguments
-    else:
-        raise ValueError(f"processing step {spec!r:.80} is not a name with arguments")
+            raise ValueError(f"processing step {step!r:.80} is not a name with arguments")
+
+
+def _named(step: set[Any] | dict[Any, Any]) -> tuple[str, dict[str, Any]]:
+    (name,) = step
+    arguments = (step[name] or {}) if isinstance(step, dict) else {}
+    if not isinstance(arguments, dict):
+        raise ValueError(f"processing step {name!r:.80} has {arguments!r:.80}, not arguments")
+    return str(name), arguments
 
 
 @dataclass
@@ -103,6 +114,7 @@ class _Steps:
         fit = None if self.fit == (height, width) else self.fit
         return Letterbox(height, width, self.placement, self.pad_value, fit, self.keep_aspect)
 
+    @np.errstate(all="ignore")  # what is not finite is refused by `Processing`
     def mean_and_std(self) -> tuple[Channels, Channels]:
         """With (value - mean) / std the same as value * gain + shift."""
         return _channels(-self.shift / self.gain), _channels(1 / self.gain)
@@ -154,8 +166,11 @@ class _Steps:
             raise ValueError(f"to {tuple(permutation)}, not {CHANNELS_FIRST}")
         self.channels_first = True
 
+    @np.errstate(all="ignore")
     def _scale(self, mean: F64, std: F64) -> None:
-        if mean.shape not in ((1,), (3,)) or std.shape not in ((1,), (3,)) or not (std > 0).all():
+        shaped = mean.shape in ((1,), (3,)) and std.shape in ((1,), (3,))
+        finite = np.isfinite(mean).all() and np.isfinite(std).all()
+        if not shaped or not finite or not (std > 0).all():
             raise ValueError(f"not 3 means and 3 positive deviations: {mean}, {std}")
         self.gain, self.shift = self.gain / std, (self.shift - mean) / std
 
@@ -200,8 +215,7 @@ STEPS: dict[str, Callable[..., None]] = {
 
 def _sides(shape: Any) -> tuple[int, int]:
     """Height and width, given both or one for both."""
-    height, width = (shape, shape) if isinstance(shape, int) else shape
-    return int(height), int(width)
+    return sides([shape, shape] if isinstance(shape, int) else shape, "size")
 
 
 def _channels(values: F64) -> Channels:

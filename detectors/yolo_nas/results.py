@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
-from typing import overload
+from typing import TypedDict, Unpack, overload
 
 from detectors.yolo_nas import show
 from detectors.yolo_nas.draw import Color, draw_boxes
 from detectors.yolo_nas.inputs import InputError, Picture
 from pipeline.core.arrays import F32, I64, U8
+from pipeline.core.log import get_logger
+
+_LOG = get_logger(__name__)
 
 SHOWN_AT_ONCE = 8
 
@@ -41,6 +44,20 @@ class Style:
     show_confidence: bool = True
     color_mapping: Sequence[Color] | None = None
     class_names: Sequence[str] | None = None
+
+
+class Drawing(TypedDict, total=False):
+    """The fields of `Style`, for what takes them one by one."""
+
+    box_thickness: int | None
+    show_confidence: bool
+    color_mapping: Sequence[Color] | None
+    class_names: Sequence[str] | None
+
+
+def style_of(style: Style | None, drawing: Drawing) -> Style:
+    """A style, by default the plain one, with fields of `drawing` in place of its own."""
+    return replace(style or Style(), **drawing)
 
 
 class ImageDetectionPrediction:
@@ -98,16 +115,19 @@ class ImageDetectionPrediction:
             color_mapping=style.color_mapping,
         )
 
-    def save(self, path: str | Path, style: Style | None = None) -> Path:
+    def save(
+        self, path: str | Path, style: Style | None = None, **drawing: Unpack[Drawing]
+    ) -> Path:
         """Write the drawn picture, in the format of the suffix. Returns the path.
 
         Raises `InputError` for an unknown suffix, OSError where the file cannot be written.
         """
-        return show.write(self.drawn(style or Style()), Path(path))
+        return show.write(self.drawn(style_of(style, drawing)), Path(path))
 
-    def show(self, style: Style | None = None) -> Path:
+    def show(self, style: Style | None = None, **drawing: Unpack[Drawing]) -> Path:
         """Open the drawn picture in the system's viewer. Returns its temporary file."""
-        path = self.save(show.temporary_folder() / f"{_stem(self.name, 'picture')}.png", style)
+        path = show.temporary_folder() / f"{_stem(self.name, 'picture')}.png"
+        self.save(path, style, **drawing)
         show.open_in_viewer(path)
         return path
 
@@ -170,17 +190,34 @@ class ImagesDetectionPrediction(Sequence[ImageDetectionPrediction]):
                     return
             yield self._found[place]
 
-    def save(self, folder: str | Path, style: Style | None = None) -> list[Path]:
+    def save(
+        self, folder: str | Path, style: Style | None = None, **drawing: Unpack[Drawing]
+    ) -> list[Path]:
         """Write all drawn pictures into a folder, as JPEG under their own names. Returns the paths.
 
         Equal names are numbered. Raises OSError where a file cannot be written.
         """
-        names = Names("picture")
-        return [one.save(Path(folder) / f"{names.of(one.name)}.jpg", style) for one in self]
+        return _save(self, Path(folder), ".jpg", style_of(style, drawing))
 
-    def show(self, style: Style | None = None, most: int = SHOWN_AT_ONCE) -> list[Path]:
-        """Open the first `most` drawn pictures in the system's viewer. Returns the files."""
-        return [one.show(style) for one in islice(self, most)]
+    def show(
+        self,
+        style: Style | None = None,
+        most: int = SHOWN_AT_ONCE,
+        **drawing: Unpack[Drawing],
+    ) -> list[Path]:
+        """Open the first `most` drawn pictures in the system's viewer. Returns their temporary
+        files; a warning says when there are more."""
+        first = list(islice(self, most + 1))
+        if len(first) > most:
+            _LOG.warning("only the first %d pictures are shown; show(most=N) shows N", most)
+        style = style_of(style, drawing)
+        paths = _save(first[:most], show.temporary_folder(), ".png", style)
+        show.open_in_viewer(*paths)
+        return paths
+
+    def __repr__(self) -> str:
+        more = "" if self._ended else " so far"
+        return f"ImagesDetectionPrediction({len(self._found)} pictures{more})"
 
     def _advance(self) -> bool:
         """One batch more; False at the end. What has failed fails again."""
@@ -212,6 +249,13 @@ class Names:
         free = next(one for one in candidates if one.lower() not in self._taken)
         self._taken.add(free.lower())
         return free
+
+
+def _save(
+    found: Iterable[ImageDetectionPrediction], folder: Path, suffix: str, style: Style
+) -> list[Path]:
+    names = Names("picture")
+    return [one.save(folder / f"{names.of(one.name)}{suffix}", style) for one in found]
 
 
 def _stem(name: str, fallback: str) -> str:

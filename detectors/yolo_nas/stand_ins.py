@@ -28,6 +28,10 @@ STORAGES = {
     "torch.BoolStorage": "bool",
 }
 LARGEST_RANK = 8
+LARGEST_EMPTY = 2**16
+"""How many rows a tensor may have in which nothing lies."""
+LARGEST_TEXT = 2
+"""How many parts a device has: its kind and its index."""
 NUMBERS = re.compile(r"[biufcSU?]\d{0,4}|bool")
 
 
@@ -59,7 +63,9 @@ class StoredTensor:
         steps = zip(self.shape, self.strides, strict=True)
         last = self.offset + sum((side - 1) * stride for side, stride in steps)
         elements = math.prod(self.shape)
-        if elements and max(last + 1, elements) > self.storage.count:
+        rows = math.prod(side for side in self.shape if side)
+        fits = max(last + 1, elements) <= self.storage.count if elements else rows <= LARGEST_EMPTY
+        if not fits:
             raise RefusedPickle(f"is damaged: a tensor of {self.shape} reaches out of its storage")
 
 
@@ -114,7 +120,9 @@ class Config(StandIn):
 
     def build(self, state: Any) -> None:
         """The attributes of the node."""
-        self.state = dict(state)
+        if not isinstance(state, dict):
+            raise RefusedPickle("is damaged: a node of OmegaConf without attributes")
+        self.state = state
 
     def plain(self) -> Any:
         """Its content, without what the node knows of itself."""
@@ -169,11 +177,11 @@ def _bytes(text: str, encoding: str = "latin1") -> bytes:
 
 
 def _set(elements: Any = ()) -> set[Any]:
-    return set(map(key, elements))
+    return set(map(key, _sequence(elements)))
 
 
 def _dict(pairs: Any = ()) -> dict[Any, Any]:
-    return {key(name): value for name, value in pairs}
+    return {key(name): value for name, value in map(_sequence, _sequence(pairs))}
 
 
 def _default_dict(*_: Any) -> dict[Any, Any]:
@@ -181,7 +189,7 @@ def _default_dict(*_: Any) -> dict[Any, Any]:
 
 
 def _text(*parts: Any) -> str:
-    if not all(isinstance(part, str | int) for part in parts):
+    if len(parts) > LARGEST_TEXT or not all(isinstance(part, str | int) for part in parts):
         raise RefusedPickle("is damaged: a device or version that is no text")
     return ":".join(map(str, parts))
 
@@ -191,7 +199,14 @@ def _config(*_: Any) -> Config:
 
 
 def _tuple(elements: Any = ()) -> tuple[Any, ...]:
-    return tuple(elements)
+    return tuple(_sequence(elements))
+
+
+def _sequence(elements: Any) -> Any:
+    """The elements, if they are there already: those of a text would be made one by one."""
+    if not isinstance(elements, list | tuple):
+        raise RefusedPickle(f"is damaged: a {type(elements).__name__} in place of elements")
+    return elements
 
 
 CALLS: dict[str, Call] = {

@@ -6,6 +6,7 @@ as a record `data/<key>` of its numbers, little-endian.
 
 from __future__ import annotations
 
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -21,7 +22,14 @@ from detectors.yolo_nas.unpickle import RefusedPickle, unpickle
 
 ZIP = b"PK\x03\x04"
 OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
-LARGEST_PICKLE_BYTES = 64 * 2**20
+LARGEST_PICKLE_BYTES = 16 * 2**20
+ZIP_FAULTS = (
+    zipfile.BadZipFile, KeyError, EOFError, RuntimeError, OSError, ValueError, struct.error,
+)  # fmt: skip
+"""What `zipfile` raises for damaged archives."""
+ANEW = (
+    "if you trust the file, write it anew with torch.save(torch.load(OLD, weights_only=True), NEW)"
+)
 KINDS = {
     b"version https://git-lfs": "the pointer of a Git LFS file: fetch the file itself",
     b"<": "a web page: the download went to something else than the file",
@@ -45,6 +53,7 @@ class TorchFile:
         self._zip = _open(path)
         try:
             self._folder = self._find_folder()
+            self._check_byte_order()
             self.content = unpickle(self._read("data.pkl"), table())
         except RefusedPickle as error:
             self.close()
@@ -74,7 +83,10 @@ class TorchFile:
         if storage not in self._storages:
             self._storages[storage] = self._load(storage)
         flat = self._storages[storage]
-        return flat.as_strided(stored.shape, stored.strides, stored.offset)
+        try:
+            return flat.as_strided(stored.shape, stored.strides, stored.offset)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            raise self._error(f"is damaged: a tensor of {stored.shape!s:.100}") from error
 
     def _load(self, storage: Storage) -> Tensor:
         dtype: torch.dtype = getattr(torch, storage.dtype)
@@ -101,10 +113,15 @@ class TorchFile:
             raise self._error(f"has a pickle of more than {LARGEST_PICKLE_BYTES} bytes: refused")
         return folders[0]
 
+    def _check_byte_order(self) -> None:
+        written = f"{self._folder}byteorder" in self._zip.namelist()
+        if written and self._read("byteorder") != b"little":
+            raise self._error(f"holds numbers in big-endian order, which is not read: {ANEW}")
+
     def _read(self, name: str) -> bytes:
         try:
             return self._zip.read(self._folder + name)
-        except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except ZIP_FAULTS as error:
             raise self._error(f"is damaged: record {name:.100}: {error}") from error
 
     def _error(self, why: str) -> CheckpointError:
@@ -139,7 +156,7 @@ def _open(path: Path) -> zipfile.ZipFile:
             return zipfile.ZipFile(path)
     except OSError as error:
         raise CheckpointError(f"checkpoint {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, ValueError) as error:
+    except ZIP_FAULTS as error:
         why = f"checkpoint {path}: is damaged or cut short: {error}"
         raise CheckpointError(why) from error
     raise CheckpointError(f"checkpoint {path}: {_other_kind(path, start)}")
@@ -147,9 +164,6 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 def _other_kind(path: Path, start: bytes) -> str:
     if start.startswith(OLD_TORCH) or tarfile.is_tarfile(path):
-        return (
-            "is in the format of PyTorch before 1.6: if you trust the file, write it anew with "
-            "torch.save(torch.load(OLD, weights_only=True), NEW)"
-        )
+        return f"is in the format of PyTorch before 1.6: {ANEW}"
     kinds = [kind for sign, kind in KINDS.items() if start.startswith(sign)]
     return f"is not a file of torch.save but {kinds[0] if kinds else 'something else'}"

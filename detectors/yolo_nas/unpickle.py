@@ -9,6 +9,7 @@ stand-ins, and a name that is not in the table ends the reading, before anything
 from __future__ import annotations
 
 import pickletools
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 Call = Callable[..., Any]
 
 PUSHED = {
-    "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT",
+    "BININT", "BININT1", "BININT2", "BINFLOAT",
     "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
     "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
 }  # fmt: skip
@@ -25,6 +26,11 @@ CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()
 EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": set}
 NOTHING = {"PROTO", "FRAME", "STOP"}
 LARGEST_VALUE = 10**8
+LARGEST_INT_BITS = 256
+"""The states of random generators have 128."""
+SPARE_BYTES = 2**20
+GROWTH = 32
+"""Bytes that a pickle may make for each of its own: an empty dict and its entry in the memo."""
 KEY_TYPES = (str, int, float, bytes, type(None))
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
@@ -73,7 +79,7 @@ def unpickle(program: bytes, table: Table) -> Any:
 
     Raises `RefusedPickle`, which names what the pickle wanted.
     """
-    machine = _Machine(table, budget=16 * len(program))
+    machine = _Machine(table, SPARE_BYTES + GROWTH * len(program))
     try:
         for opcode, argument, _ in pickletools.genops(program):
             machine.step(opcode.name, argument)
@@ -89,7 +95,7 @@ def unpickle(program: bytes, table: Table) -> Any:
 class _Machine:
     table: Table
     budget: int
-    """How many more elements calls may make: a short pickle must not fill the memory."""
+    """How many more bytes it may make, calls included: a short pickle must not fill the memory."""
     stack: list[Any] = field(default_factory=list)
     marked: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
@@ -101,12 +107,23 @@ class _Machine:
         elif name in CONSTANTS:
             self.stack.append(CONSTANTS[name])
         elif name in EMPTY:
-            self.stack.append(EMPTY[name]())
+            self.made(EMPTY[name]())
         elif name in INSTRUCTIONS:
             INSTRUCTIONS[name](self, argument)
         elif name not in NOTHING:
             what = f"{name} {argument}" if isinstance(argument, str) else name
             raise RefusedPickle(f"uses the instruction {what:.100}: refused, no torch file does")
+
+    def made(self, value: Any) -> None:
+        """Put a new value on the stack, at the cost of its bytes."""
+        self.budget -= sys.getsizeof(value)
+        _require(self.budget >= 0, "it makes far more data than it holds")
+        self.stack.append(value)
+
+    def integer(self, value: int) -> None:
+        """A number of any length: computing with long ones would never end."""
+        _require(value.bit_length() <= LARGEST_INT_BITS, f"a number over {LARGEST_INT_BITS} bits")
+        self.stack.append(value)
 
     def name(self, path: str) -> None:
         """Mention a function or class, given as "module name"."""
@@ -130,10 +147,7 @@ class _Machine:
         if not called or not isinstance(arguments, tuple):
             what = callee.path if isinstance(callee, Name) else f"a {type(callee).__name__}"
             raise RefusedPickle(f"wants to call {what}: refused, it is no function of a checkpoint")
-        result = self.table.calls[callee.path](*arguments)
-        self.budget -= len(result) if hasattr(result, "__len__") else 0
-        _require(self.budget >= 0, "it makes far more data than it holds")
-        self.stack.append(result)
+        self.made(self.table.calls[callee.path](*arguments))
 
     def build(self, _: None) -> None:
         """Object and state -> the object in that state."""
@@ -196,6 +210,8 @@ class _Machine:
 
 
 INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "LONG1": _Machine.integer,
+    "LONG4": _Machine.integer,
     "GLOBAL": _Machine.name,
     "STACK_GLOBAL": _Machine.name_on_stack,
     "REDUCE": _Machine.call,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Unpack
 
 import av
 import numpy as np
@@ -18,7 +19,13 @@ from av.video.stream import VideoStream
 
 from detectors.yolo_nas import show
 from detectors.yolo_nas.inputs import InputError, Picture, Pictures
-from detectors.yolo_nas.results import DetectionPrediction, ImageDetectionPrediction, Style
+from detectors.yolo_nas.results import (
+    DetectionPrediction,
+    Drawing,
+    ImageDetectionPrediction,
+    Style,
+    style_of,
+)
 from pipeline.core.arrays import U8
 
 VIDEO_SUFFIXES = frozenset(
@@ -93,25 +100,35 @@ class VideoDetectionPrediction:
                 assert isinstance(one, FrameDetectionPrediction)
                 yield one
 
-    def draw(self, style: Style | None = None) -> Iterator[U8]:
+    def draw(self, style: Style | None = None, **drawing: Unpack[Drawing]) -> Iterator[U8]:
         """The drawn frames, (H, W, 3) uint8 RGB, as they are asked for."""
-        return (one.drawn(style or Style()) for one in self)
+        style = style_of(style, drawing)
+        return (one.drawn(style) for one in self)
 
     def save(
-        self, path: str | Path, style: Style | None = None, max_frames: int | None = None
+        self,
+        path: str | Path,
+        style: Style | None = None,
+        max_frames: int | None = None,
+        **drawing: Unpack[Drawing],
     ) -> Path:
         """Write the drawn video, as H.264 in .mp4, .mov or .mkv, with its own times.
 
         Raises `InputError` for another suffix or a camera without `max_frames`, and OSError where
         the file cannot be written. A file that is not whole is not left behind.
         """
-        style = style or Style()
+        style = style_of(style, drawing)
         drawn = ((one.time_s, one.drawn(style)) for one in self._first(max_frames))
         return write_video(Path(path), drawn, self.fps)
 
-    def show(self, style: Style | None = None, max_frames: int | None = None) -> Path:
+    def show(
+        self,
+        style: Style | None = None,
+        max_frames: int | None = None,
+        **drawing: Unpack[Drawing],
+    ) -> Path:
         """Save the drawn video to a temporary file and open that in the system's player."""
-        path = self.save(show.temporary_folder() / "video.mp4", style, max_frames)
+        path = self.save(show.temporary_folder() / "video.mp4", style, max_frames, **drawing)
         show.open_in_viewer(path)
         return path
 

@@ -39,6 +39,8 @@ def test_figures_are_printed_and_written(tmp_path: Path) -> None:
     assert code == 0
     for word in (*NAMES, "mean", "AP50", "small", "boxes"):
         assert word in out
+    assert "mean of 1 class " in out
+    assert "not in the model" not in complaints
     assert "1 boxes of 5 were left out: " in complaints
     assert "index.jsonl, line 1: box [90, 1, 95, 5] is outside the picture of 80x60" in complaints
     said = json.loads(file.read_text())
@@ -48,6 +50,16 @@ def test_figures_are_printed_and_written(tmp_path: Path) -> None:
     assert said["classes"]["bus"]["ap50"] is None
     assert said["rule"]["conf"] == 0.01
     assert len(said["left_out"]) == 1
+
+
+def test_classes_that_the_model_lacks_are_told(tmp_path: Path) -> None:
+    folder, file = grey_pictures(tmp_path, 3), tmp_path / "figures.json"
+    (folder / "classes.txt").write_text("lorry\nCar\n")
+    code, out, complaints = run("yolo_nas_n", "--data", str(folder), "--json", str(file), "-q")
+    assert code == 0
+    assert "eyrie: not in the model, so not judged: lorry (3 boxes)\n" in complaints
+    assert "mean of 0 classes" in out
+    assert json.loads(file.read_text())["not_in_the_model"] == {"lorry": 3}
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_pictures_and_videos_are_written(folder: Path, tmp_path: Path) -> None:
     clip, out = encode(tmp_path / "clip.mp4", 5), tmp_path / "out"
     code, told, complaints = run(MODEL, clip, folder, "--out", out, "--conf", 0.001)
     assert (code, complaints) == (0, "")
-    assert told.startswith("2 pictures and 1 videos of 5 frames: ")
+    assert told.startswith("2 pictures and 1 video of 5 frames: ")
     assert told.count("\n") == 1
     found = lines(out)
     assert [Path(one["image"]).name for one in found] == [
@@ -84,6 +84,30 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(folder: Path, tmp_pat
     assert complaints.count("eyrie: ") == 3
     assert "cut.mp4" in complaints
     assert len(lines(tmp_path / "out")) == 2
+
+
+def test_a_quoted_glob_stands_for_its_files(folder: Path, tmp_path: Path) -> None:
+    (folder / "notes.txt").write_text("not meant")
+    code, told, _ = run(MODEL, folder / "*.png", "--out", tmp_path / "out")
+    assert (code, told.partition(":")[0]) == (0, "2 pictures")
+    code, told, _ = run(MODEL, folder / "a*", "--out", tmp_path / "out")
+    assert (code, told.partition(":")[0]) == (0, "1 picture")
+    code, _, complaints = run(MODEL, folder / "*.webp", "--out", tmp_path / "out")
+    assert (code, complaints.count("no such file")) == (2, 1)
+
+
+def test_class_agnostic_leaves_one_box_where_several_classes_are_seen(
+    folder: Path, tmp_path: Path
+) -> None:
+    counts = []
+    for given in ([], ["--class-agnostic"]):
+        code, _, _ = run(
+            MODEL, folder, "--out", tmp_path / "out", "--conf", 0, "--iou", 0, *given,
+            "--no-save-images",
+        )  # fmt: skip
+        assert code == 0
+        counts.append(sum(len(line["boxes"]) for line in lines(tmp_path / "out")))
+    assert counts[1] < counts[0]
 
 
 @pytest.mark.parametrize(

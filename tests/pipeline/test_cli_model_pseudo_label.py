@@ -41,6 +41,8 @@ def test_a_street_becomes_a_training_set(street: Path, tmp_path: Path) -> None:
     account = json.loads((out / "policy.json").read_text())["account"]
     assert account["seen"] == 4
     assert f"4 pictures seen = {account['written']} written" in said
+    assert f"next: eyrie model train --data {out} --data LABELLED --from yolo_nas_n" in said
+    assert "has a val split: this set has none" in said
     data = read_dataset(out, "train")
     assert not data.faults
     assert len(data.pictures) == account["written"] > 0

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="needs the train extra")
 from pipeline.cli.app import app
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "detectors/weights"
+ONNX = WEIGHTS / "yolo_nas_n.onnx"
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -34,6 +35,13 @@ def test_a_variant_is_told_in_numbers_and_words() -> None:
     ):
         assert words in told
     assert "stage1" not in told
+
+
+def test_the_name_of_a_variant_leads_to_the_bundled_model() -> None:
+    code, told, _ = run("yolo_nas_n", "--depth", 0)
+    assert code == 0
+    assert told.endswith(f"This is the variant. The bundled model: eyrie model summary {ONNX}\n")
+    assert "bundled" not in run("yolo_nas_s", "--depth", 0)[1]
 
 
 def test_json_holds_every_module() -> None:

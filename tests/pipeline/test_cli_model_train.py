@@ -1,7 +1,9 @@
 """`eyrie model train`: from its options to a recipe, a run, and on; errors of one line."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +16,8 @@ import torch
 
 from detectors.training.recipes import Recipe
 from pipeline.cli.app import app
-from pipeline.cli.model.train_request import parse_sizes
+from pipeline.cli.model.train_request import Request, new_plan, parse_sizes
+from pipeline.cli.model.train_run import _announced
 from pipeline.core.errors import ConfigError
 
 TINY = ("--sizes", "32", "--batch", "2", "--pictures", "4", "--device", "cpu", "--threads", "1")
@@ -47,6 +50,16 @@ def squares(tmp_path: Path) -> Path:
     return folder
 
 
+def a_request(data: Path, out: Path) -> Request:
+    """For fine-tuning, all else as it is."""
+    unset: dict[str, Any] = {field.name: None for field in fields(Request)}
+    return Request(
+        **unset
+        | {"out": out, "data": (str(data),), "recipe": "finetune", "changes": ()}
+        | {"resume": False, "float32": False}
+    )
+
+
 def recipe_in(path: Path) -> Recipe:
     return Recipe.from_plain(torch.load(path, weights_only=True)["recipe"])
 
@@ -60,9 +73,13 @@ def test_from_scratch_on_and_to_new_classes(squares: Path, tmp_path: Path) -> No
     assert f"not finished; go on with: eyrie model train --out {out} --resume" in said
     assert recipe_in(out / "last.pth").class_names == ("red", "green")
 
-    code, said, complaints = run("--out", out, "--resume", "--threads", "1", "--set", "average=2")
+    assert f"{squares}: 6 train and 2 val pictures" in said
+    assert "budget: 4 pictures = 2 steps of 2 = 0.667 passes over the data" in said
+
+    longer = ("--set", "average=2", "--evaluate-s", "0", "--pictures", "6")
+    code, said, complaints = run("--out", out, "--resume", "--threads", "1", *longer)
     assert code == 0, complaints
-    assert "step 2, 4 of 4 pictures" in said
+    assert "step 3, 6 of 6 pictures" in said
     for word in ("red", "green", "mean", f"{out}/best.pth: map50", f"{out}/average.pth: map50"):
         assert word in said
     assert f"eyrie model evaluate {out}/" in said
@@ -76,14 +93,45 @@ def test_from_scratch_on_and_to_new_classes(squares: Path, tmp_path: Path) -> No
     code, said, complaints = run("--data", squares, "--out", tuned, *TINY, "--from", start, *more)
     assert code == 0, complaints
     assert "class predictions kept: red\nclass predictions begun anew: blue" in said
+    assert "dropped from the checkpoint: green" in said
     made = recipe_in(tuned / "last.pth")
     assert made.class_names == ("blue", "red")
     assert (made.freeze, made.policy, made.ema_limit) == (("backbone",), "eyrie", 0.9)
-    before, after = (torch.load(p, weights_only=True)["net"] for p in (start, tuned / "last.pth"))
+    before, after = (
+        torch.load(p, weights_only=True)["ema_net"] for p in (start, tuned / "last.pth")
+    )
     name = "backbone.stem.conv.post_bn.weight"
-    kept = torch.load(start, weights_only=True)["ema_net"][name]
-    assert torch.equal(after[name], kept)
+    assert torch.equal(after[name], before[name])
     assert list(before) == list(after)
+
+
+def planned(request: Request) -> tuple[int, str]:
+    plan = new_plan(request, None)
+    return plan.recipe.schedule.total, " ".join(_announced(plan, 0, torch.device("cpu")))
+
+
+def test_epochs_are_passes_over_the_data(squares: Path, tmp_path: Path) -> None:
+    request = a_request(squares, tmp_path)
+    assert planned(replace(request, epochs=2.0, batch=3))[0] == 12
+    assert planned(replace(request, epochs=2.0, changes=("least_epoch=60",)))[0] == 120
+    assert planned(request)[0] == 100 * 512
+
+
+def test_what_is_not_learnt_or_not_measured_is_said(squares: Path, tmp_path: Path) -> None:
+    request = a_request(squares, tmp_path)
+    _, said = planned(replace(request, classes="Green"))
+    assert "in the data but not learnt: red" in said
+    assert "no val split" not in said
+    index = squares / "index.jsonl"
+    index.write_text("\n".join(index.read_text().splitlines()[:6]))
+    assert "no val split: nothing will be measured" in planned(request)[1]
+
+
+def test_a_teacher_of_another_size_is_refused_before_data_is_read(tmp_path: Path) -> None:
+    teacher = ("--teacher", "yolo_nas_n_int8", "--sizes", "32")
+    code, _, complaints = run("--data", tmp_path / "no", "--out", tmp_path / "run", *teacher)
+    assert code == 2
+    assert complaints.startswith("eyrie: --teacher: yolo_nas_n_int8.onnx takes pictures of ")
 
 
 def test_wrong_usage_is_one_line(squares: Path, tmp_path: Path) -> None:

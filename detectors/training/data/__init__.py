@@ -1,6 +1,7 @@
 """Sets of pictures with boxes, read from what people have, and batches made of them. No torch.
 
 dataset    Picture, Dataset, DataFault: what every format becomes
+files      what any file of a set may say: text, names of classes, paths
 read       read_dataset: index.jsonl, COCO JSON and YOLO folders
 mixer      Mixer: batch k of a seed, the same for every number of processes
 loader     Loader: a process that makes batches ahead

@@ -2,23 +2,31 @@
 
 Category ids may have gaps; the classes are the categories in ascending order of id. Every picture
 labels every class, unless its entry says otherwise: `labelled`, a list of category ids. A crowd
-(`iscrowd`) is kept as such.
+(`iscrowd`) is kept as such. Pictures lie inside the folder of pictures or of the whole set.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from detectors.training.data.dataset import Dataset, Picture
+from detectors.training.data.files import (
+    class_name,
+    inside,
+    is_file,
+    parsed_json,
+    read_text,
+    shown,
+)
 from detectors.training.data.labels import UNKNOWN_SIZE, Labels, PictureLabels, Size
 from detectors.training.data.pixels import picture_size
 from pipeline.core.errors import ConfigError
 
 SPLIT_NAMES = {"val": ("val", "valid", "validation"), "train": ("train",), "test": ("test",)}
+MALFORMED = (KeyError, TypeError, ValueError, OverflowError)
 
 
 def find_annotations(folder: Path, split: str) -> Path | None:
@@ -44,10 +52,7 @@ def read_coco(file: Path, images: Path | None = None) -> Dataset:
     by_image = root.by_image(labels)
     folder = images or _image_folder(file, root.images)
     pictures = []
-    for number, entry in enumerate(root.images):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int | str):
-            labels.fault(file, f"images[{number}]", "has no id", "picture")
-            continue
+    for number, entry in root.entries(labels):
         read = _Entry(file, number, entry, folder)
         picture = read.picture(labels, classes, by_image.pop(entry["id"], ()))
         if picture is not None:
@@ -55,7 +60,7 @@ def read_coco(file: Path, images: Path | None = None) -> Dataset:
     for image, lost in by_image.items():
         for annotation in lost:
             labels.boxes_read += 1
-            labels.fault(file, _place(annotation), f"there is no image with id {image!r}")
+            labels.fault(file, _place(annotation), f"there is no image with id {shown(image)}")
     return Dataset(file, names, pictures, labels.faults, labels.boxes_read)
 
 
@@ -65,8 +70,8 @@ class _Json:
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
-            whole: Any = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            whole = parsed_json(read_text(file))
+        except ValueError as error:
             raise ConfigError(str(file), f"cannot be read as COCO JSON: {error}") from error
         if not isinstance(whole, dict):
             raise ConfigError(str(file), "is not COCO JSON: it must be an object")
@@ -74,11 +79,26 @@ class _Json:
         self._annotations = self._list(whole, "annotations")
         categories = self._list(whole, "categories")
         try:
-            self.names = {int(c["id"]): str(c["name"]) for c in categories}
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(str(file), f"has a malformed category: {error!r}") from error
+            self.names = {int(c["id"]): class_name(c["name"]) for c in categories}
+        except MALFORMED as error:
+            raise ConfigError(str(file), f"has a malformed category: {shown(error)}") from error
         if not self.names or len(set(self.names.values())) < len(categories):
             raise ConfigError(str(file), "needs categories, each id and name once")
+
+    def entries(self, labels: Labels) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The images that can be told apart, each id once, with their places in the list."""
+        seen: set[int | str] = set()
+        for number, entry in enumerate(self.images):
+            place = f"images[{number}]"
+            name = entry.get("id") if isinstance(entry, dict) else None
+            if not isinstance(name, int | str):
+                labels.fault(self._file, place, "has no id", "picture")
+            elif name in seen:
+                what = f"image id {shown(name)} is there already"
+                labels.fault(self._file, place, what, "picture")
+            else:
+                seen.add(name)
+                yield number, entry
 
     def by_image(self, labels: Labels) -> dict[Any, list[dict[str, Any]]]:
         """The annotations of each image id."""
@@ -108,15 +128,15 @@ class _Entry:
 
     def picture(self, labels: Labels, classes: dict[int, int], annotations: Any) -> Picture | None:
         try:
-            path = self._folder / self._entry["file_name"]
+            path = inside(self._entry["file_name"], self._folder, _whole_set(self._file))
             ids = self._entry.get("labelled", classes)
             labelled = [classes[category] for category in ids]
             size = self._size(path)
-        except (KeyError, TypeError, ValueError) as error:
-            labels.fault(self._file, self._place, f"malformed: {error!r}", "picture")
+        except MALFORMED as error:
+            labels.fault(self._file, self._place, f"malformed: {shown(error)}", "picture")
             return None
-        if not path.is_file():
-            what = f"there is no picture {path}"
+        if not is_file(path):
+            what = f"there is no picture {shown(str(path))}"
             labels.fault(self._file, self._place, what, "picture")
             return None
         of_picture = labels.of(size)
@@ -145,13 +165,13 @@ def _add(
         x, y, width, height = (float(value) for value in annotation["bbox"])
         category = int(annotation["category_id"])
         crowd, area = bool(annotation.get("iscrowd", 0)), float(annotation.get("area", math.nan))
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         labels.boxes_read += 1
-        labels.fault(file, place, f"malformed: {error!r}")
+        labels.fault(file, place, f"malformed: {shown(error)}")
         return
     if category not in classes:
         labels.boxes_read += 1
-        labels.fault(file, place, f"category {category!r} is unknown")
+        labels.fault(file, place, f"category {shown(category)} is unknown")
         return
     xyxy = (x, y, x + width, y + height)
     known = area if math.isfinite(area) and area > 0 else None
@@ -159,7 +179,7 @@ def _add(
 
 
 def _place(annotation: dict[str, Any]) -> str:
-    return f"annotation {annotation.get('id', '?')}"
+    return f"annotation {shown(annotation.get('id'))}"
 
 
 def _image_folder(file: Path, images: list[Any]) -> Path:
@@ -168,9 +188,13 @@ def _image_folder(file: Path, images: list[Any]) -> Path:
     names = [e["file_name"] for e in images[:20] if isinstance(e, dict) and "file_name" in e]
     for name in names:
         for folder in candidates:
-            if (folder / str(name)).is_file():
+            if is_file(folder / str(name)):
                 return folder
     return candidates[0]
+
+
+def _whole_set(file: Path) -> Path:
+    return file.parent.parent if file.parent.name == "annotations" else file.parent
 
 
 def _near(file: Path) -> Iterator[Path]:

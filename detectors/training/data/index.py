@@ -1,17 +1,26 @@
 """A folder with `index.jsonl`, the format of Eyrie's own training sets.
 
-One object a line: `image` (path), `split`, `labelled` (the classes that were annotated at all) and
-`boxes` ([class, x1, y1, x2, y2] in pixels); `width` and `height` save a look at the picture. The
-names of the classes are the lines of `classes.txt`; without it they are `STREET_CLASSES`.
+One object a line: `image` (path, inside the folder), `split`, `labelled` (the classes that were
+annotated at all) and `boxes` ([class, x1, y1, x2, y2] in pixels); `width` and `height` save a look
+at the picture. The names of the classes are the lines of `classes.txt`; without it they are
+`STREET_CLASSES`.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from detectors.training.data.dataset import Dataset, Picture
+from detectors.training.data.files import (
+    ENCODING,
+    class_name,
+    inside,
+    is_file,
+    parsed_json,
+    read_text,
+    shown,
+)
 from detectors.training.data.labels import UNKNOWN_SIZE, Labels, Size
 from detectors.training.data.pixels import picture_size
 from pipeline.core.errors import ConfigError
@@ -27,7 +36,7 @@ def read_index_folder(folder: Path, split: str) -> Dataset:
     labels = Labels(len(names))
     pictures = []
     try:
-        with index.open(encoding="utf-8") as lines:
+        with index.open(encoding=ENCODING) as lines:
             for number, line in enumerate(lines, 1):
                 picture = _picture(index, number, line, split, labels) if line.strip() else None
                 if picture is not None:
@@ -41,7 +50,11 @@ def _names(folder: Path) -> tuple[str, ...]:
     file = folder / NAMES
     if not file.is_file():
         return STREET_CLASSES
-    names = tuple(filter(None, (line.strip() for line in file.read_text("utf-8").splitlines())))
+    lines = filter(None, map(str.strip, read_text(file).splitlines()))
+    try:
+        names = tuple(map(class_name, lines))
+    except ValueError as error:
+        raise ConfigError(str(file), str(error)) from error
     if not names or len(set(names)) < len(names):
         raise ConfigError(str(file), "must hold the names of the classes, each on a line, once")
     return names
@@ -50,19 +63,20 @@ def _names(folder: Path) -> tuple[str, ...]:
 def _picture(index: Path, number: int, line: str, split: str, labels: Labels) -> Picture | None:
     place = f"line {number}"
     try:
-        row: dict[str, Any] = json.loads(line)
+        row: dict[str, Any] = parsed_json(line)
         if row["split"] != split:
             return None
-        path, labelled = index.parent / row["image"], _labelled(row["labelled"], labels.classes)
+        path = inside(row["image"], index.parent)
+        labelled = _labelled(row["labelled"], labels.classes)
         boxes = [(box[0], [float(value) for value in box[1:]]) for box in row["boxes"]]
         if any(len(xyxy) != 4 for _, xyxy in boxes):
             raise ValueError("a box is not [class, x1, y1, x2, y2]")
         size = _size(row, path)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        labels.fault(index, place, f"malformed: {error!r}", "picture")
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        labels.fault(index, place, f"malformed: {shown(error)}", "picture")
         return None
-    if not path.is_file():
-        labels.fault(index, place, f"there is no picture {path}", "picture")
+    if not is_file(path):
+        labels.fault(index, place, f"there is no picture {shown(str(path))}", "picture")
         return None
     of_picture = labels.of(size)
     for class_id, xyxy in boxes:
@@ -73,7 +87,7 @@ def _picture(index: Path, number: int, line: str, split: str, labels: Labels) ->
 def _labelled(ids: list[int], classes: int) -> list[int]:
     wrong = [n for n in ids if type(n) is not int or not 0 <= n < classes]
     if wrong:
-        raise ValueError(f"labelled has class {wrong[0]!r}, there are {classes}")
+        raise ValueError(f"labelled has class {shown(wrong[0])}, there are {classes}")
     return sorted(set(ids))
 
 

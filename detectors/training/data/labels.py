@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from detectors.training.data.dataset import DataFault, Lost, Picture
+from detectors.training.data.files import shown
 
 ROUNDING_PX = 1.0
 UNKNOWN_SIZE = (math.inf, math.inf)
@@ -80,9 +81,9 @@ class PictureLabels:
 
     def _wrong(self, class_id: Any, xyxy: Sequence[float]) -> str:
         if type(class_id) not in (int, float) or class_id % 1:
-            return f"class {class_id!r} is not a whole number"
+            return f"class {shown(class_id)} is not a whole number"
         if not 0 <= class_id < self._labels.classes:
-            return f"class {class_id} is unknown, there are {self._labels.classes}"
+            return f"class {shown(class_id)} is unknown, there are {self._labels.classes}"
         if not all(math.isfinite(value) for value in xyxy):
             return f"box {_text(xyxy)} is not finite"
         x1, y1, x2, y2 = xyxy

@@ -31,12 +31,20 @@ class Folder:
 
     @classmethod
     def parse(cls, text: str) -> Folder:
-        """`PATH` or `PATH:SHARE`; a colon before what is no number belongs to the path."""
-        path, _, share = text.rpartition(":")
+        """`PATH` or `PATH:SHARE`; a colon before what is no number belongs to the path.
+
+        Raises `ConfigError` unless the share is above 0 and at most 1.
+        """
+        path, _, number = text.rpartition(":")
         try:
-            return cls(Path(path), float(share)) if path else cls(Path(text))
+            share = float(number) if path else None
         except ValueError:
+            share = None
+        if share is None:
             return cls(Path(text))
+        if not 0 < share <= 1:
+            raise ConfigError(text, f"the share {number} must be above 0 and at most 1")
+        return cls(Path(path), share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ def read_image(path: Path) -> U8:
     """The picture as (H, W, 3) uint8 RGB, turned upright as its EXIF says.
 
     Raises ValueError, naming the file, when it cannot be read or decoded or its end is missing.
+    A JPEG that is damaged between its ends counts as good, as its decoder has it.
     """
     try:
         data = path.read_bytes()
@@ -27,8 +28,11 @@ def read_image(path: Path) -> U8:
     if data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN):
         raise ValueError(f"{path}: not a readable picture: its end is missing")
     image = None
-    if data:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    try:
+        if data:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:  # larger than OpenCV decodes
+        raise ValueError(f"{path}: not a readable picture: {error.err}") from error
     if image is None:
         raise ValueError(f"{path}: not a readable picture")
     return image  # type: ignore[return-value]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from detectors.training.data.coco import find_annotations, read_coco
 from detectors.training.data.dataset import Dataset
+from detectors.training.data.files import is_there
 from detectors.training.data.index import INDEX, read_index_folder
 from detectors.training.data.yolo import DESCRIPTION, read_yolo
 from pipeline.core.errors import ConfigError
@@ -23,7 +24,7 @@ def read_dataset(
     its format is unknown or broken, and, unless `empty_ok`, when no picture is left.
     """
     place = Path(location)
-    if not place.exists():
+    if not is_there(place):
         raise ConfigError(str(location), "no such folder or file")
     dataset = _read(place, split, images)
     if not dataset.pictures and not empty_ok:

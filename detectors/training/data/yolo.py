@@ -8,6 +8,7 @@ A label is a line `class cx cy width height` in shares of the picture, or `class
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from typing import Any
 import yaml
 
 from detectors.training.data.dataset import Dataset, Picture
+from detectors.training.data.files import class_name, is_file, is_there, read_text, shown
 from detectors.training.data.labels import Labels, Size
 from detectors.training.data.pixels import picture_size
 from pipeline.core.errors import ConfigError
 
 DESCRIPTION = "data.yaml"
 SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"])
+
+# PyYAML lets through what Python says of a tag or a date with nonsense after it.
+MALFORMED = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 def read_yolo(file: Path, split: str) -> Dataset:
@@ -41,8 +46,8 @@ class _Description:
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
-            said: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            said: Any = yaml.safe_load(read_text(file))
+        except MALFORMED as error:
             raise ConfigError(str(file), f"cannot be read: {error}") from error
         if not isinstance(said, dict):
             raise ConfigError(str(file), "must hold names and the folders train and val")
@@ -53,48 +58,73 @@ class _Description:
     def pictures(self, split: str) -> Iterator[Path]:
         """The files of a split in order of their names; none when the split is not there."""
         keys = ("val", "valid", "validation") if split == "val" else (split,)
-        sources: Any = next((self._said[key] for key in keys if self._said.get(key)), [])
-        for source in [sources] if isinstance(sources, str) else sources:
-            place = self._resolved(str(source))
+        key = next((key for key in keys if self._said.get(key) not in (None, "")), split)
+        for source in self._sources(key):
+            place = self._resolved(key, source)
             if place.suffix == ".txt":
                 yield from self._listed(place)
             else:
                 yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
 
-    def _resolved(self, source: str) -> Path:
+    def _sources(self, key: str) -> list[str]:
+        said = self._said.get(key) or []
+        sources = said if isinstance(said, list) else [said]
+        wrong = [source for source in sources if not isinstance(source, str)]
+        if wrong:
+            what = f"{key} must be a folder, a .txt file or a list of these, not {shown(wrong[0])}"
+            raise ConfigError(str(self._file), what)
+        return sources
+
+    def _resolved(self, key: str, source: str) -> Path:
         """Relative to `path`, that to this file; exports also say `../train` for `train`."""
         here = self._file.parent
-        root = here / str(self._said.get("path") or "")
+        path = self._said.get("path") or ""
+        if not isinstance(path, str):
+            raise ConfigError(str(self._file), f"path must be a folder, not {shown(path)}")
+        root = here / path
         for place in (root / source, here / source, here / source.removeprefix("../")):
-            if place.exists():
+            if is_there(place):
                 return place
-        raise ConfigError(str(self._file), f"names {source!r}, and there is no {root / source}")
+        what = f"{key} names {shown(source)}, and there is none in {shown(str(root))}"
+        raise ConfigError(str(self._file), what)
 
     def _listed(self, file: Path) -> Iterator[Path]:
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in read_text(file).splitlines():
             if line.strip():
                 yield file.parent / line.strip()
 
     def _names(self) -> tuple[str, ...]:
         names = self._said.get("names")
         if isinstance(names, dict):
-            if sorted(names) != list(range(len(names))):
+            if set(names) != set(range(len(names))):
                 raise ConfigError(str(self._file), "names must be numbered 0, 1, 2 …")
             names = [names[n] for n in range(len(names))]
         if not isinstance(names, list) or not names:
             raise ConfigError(str(self._file), "has no list of class names, `names`")
         count = self._said.get("nc", len(names))
+        if not isinstance(count, int | float):
+            raise ConfigError(str(self._file), f"nc must be a number, not {shown(count)}")
         if count != len(names):
-            raise ConfigError(str(self._file), f"nc is {count}, but there are {len(names)} names")
-        if len(set(map(str, names))) < len(names):
+            raise ConfigError(
+                str(self._file), f"nc is {shown(count)}, but there are {len(names)} names"
+            )
+        known = self._all_names("names", names)
+        if len(set(known)) < len(known):
             raise ConfigError(str(self._file), "names a class twice")
-        return tuple(map(str, names))
+        return known
 
     def _labelled(self) -> tuple[int, ...]:
         wanted = self._said.get("labelled", list(self.names))
-        if not isinstance(wanted, list) or not set(map(str, wanted)) <= set(self.names):
+        known = self._all_names("labelled", wanted) if isinstance(wanted, list) else ("",)
+        if not set(known) <= set(self.names):
             raise ConfigError(str(self._file), "labelled must be a list of some of the names")
-        return tuple(n for n, name in enumerate(self.names) if name in map(str, wanted))
+        return tuple(n for n, name in enumerate(self.names) if name in known)
+
+    def _all_names(self, key: str, values: list[Any]) -> tuple[str, ...]:
+        try:
+            return tuple(map(class_name, values))
+        except ValueError as error:
+            raise ConfigError(str(self._file), f"{key}: {error}") from error
 
 
 def labels_of(path: Path) -> Path:
@@ -111,14 +141,14 @@ def _picture(path: Path, labels: Labels, labelled: tuple[int, ...]) -> Picture |
     try:
         size = picture_size(path)
     except ValueError:
-        there = path.is_file()
+        there = is_file(path)
         what = "not a readable picture" if there else "there is no such picture"
         labels.fault(path, "", what, "picture")
         return None
     of_picture = labels.of(size)
     file = labels_of(path)
     if file.is_file():
-        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        for number, line in enumerate(file.read_bytes().removeprefix(BOM_UTF8).splitlines(), 1):
             if not line.strip():
                 continue
             place = f"line {number}"

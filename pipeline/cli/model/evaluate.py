@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +26,8 @@ HEADS = {
     "ap_medium": "medium",
     "ap_large": "large",
 }
+
+SHOWN_CLASSES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,10 @@ def run_evaluate(request: Request) -> int:
         request.model, accept_licence=request.accept_licence, sha256=request.sha256
     )
     dataset = read_dataset(request.data, request.split, images=request.images)
-    dataset = dataset.selected(model.processing.class_names)
+    unknown = _unknown_classes(dataset, model.class_names)
+    dataset = dataset.selected(model.class_names)
     _complain(dataset.summary())
+    _complain(_not_judged(unknown))
     if request.limit:
         dataset = dataset.limited(request.limit)
     rule = replace(EVALUATION_RULE, conf=request.conf, iou=request.iou)
@@ -121,10 +127,29 @@ def run_evaluate(request: Request) -> int:
             "input_size": list(model.processing.input_size),
             "rule": asdict(rule),
             "left_out": [str(fault) for fault in (*dataset.faults, *result.faults)],
+            "not_in_the_model": unknown,
             **result.scores.named(),
         }
         request.json_file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _unknown_classes(dataset: Dataset, known: Sequence[str]) -> dict[str, int]:
+    """Boxes by class that the model does not have, matched by name as `Dataset.selected` does."""
+    kept = {name.strip().casefold() for name in known}
+    boxes = Counter(dataset.class_names[n] for one in dataset.pictures for n in one.class_id)
+    return {
+        name: count for name, count in boxes.most_common() if name.strip().casefold() not in kept
+    }
+
+
+def _not_judged(boxes_by_class: dict[str, int]) -> str:
+    if not boxes_by_class:
+        return ""
+    shown = ", ".join(list(boxes_by_class)[:SHOWN_CLASSES])
+    more = ", …" if len(boxes_by_class) > SHOWN_CLASSES else ""
+    boxes = sum(boxes_by_class.values())
+    return f"not in the model, so not judged: {shown}{more} ({boxes} boxes)"
 
 
 def _evaluated(model: YoloNAS, dataset: Dataset, rule: Any, request: Request) -> Evaluation:
@@ -159,7 +184,9 @@ def _print_table(scores: Scores, title: str) -> None:
     table.add_section()
     boxes = sum(score.boxes for score in scores.classes)
     means = (_figure(scores.mean(figure)) for figure in HEADS)
-    table.add_row("mean", *means, f"{boxes}", f"{scores.pictures}")
+    judged = sum(score.boxes > 0 for score in scores.classes)
+    mean = f"mean of {judged} class{'' if judged == 1 else 'es'}"
+    table.add_row(mean, *means, f"{boxes}", f"{scores.pictures}")
     Console().print(table)
 
 

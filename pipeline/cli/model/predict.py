@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import time
 from collections import Counter
@@ -39,6 +40,7 @@ class Request:
     out: Path
     conf: float | None
     iou: float | None
+    class_agnostic: bool
     batch_size: int
     classes: str | None
     save_images: bool
@@ -52,7 +54,7 @@ def predict(
         str, typer.Argument(help="A bundled model, or a .pth or .onnx file, or its URL.")
     ],
     sources: Annotated[
-        list[str], typer.Argument(help="Pictures, folders of pictures, videos, URLs of pictures.")
+        list[str], typer.Argument(help="Pictures, folders, videos, globs, URLs of pictures.")
     ],
     out: Annotated[Path, typer.Option(help=f"Folder for {LINES} and what is drawn.")] = Path(
         "predictions"
@@ -64,6 +66,10 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Overlap above which the lesser of two boxes is cut."),
     ] = None,
+    class_agnostic: Annotated[
+        bool,
+        typer.Option("--class-agnostic", help="One box an object: cut those of other classes too."),
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 32,
     classes: Annotated[
         str | None, typer.Option(help="Keep only these, such as person,car.")
@@ -81,8 +87,8 @@ def predict(
 ) -> None:
     """Detect in pictures and videos; draw what is found, and write it as JSON lines."""
     request = Request(
-        model, sources, out, conf, iou, batch_size, classes, save_images, accept_licence, sha256,
-        quiet,
+        model, sources, out, conf, iou, class_agnostic, batch_size, classes, save_images,
+        accept_licence, sha256, quiet,
     )  # fmt: skip
     guarded(lambda: run_predict(request))
 
@@ -99,13 +105,19 @@ class Account:
 
     def line(self, seconds: float) -> str:
         """All of it in a line."""
-        seen = [f"{self.pictures} pictures"] if self.pictures or not self.videos else []
+        seen = [_counted(self.pictures, "picture")] if self.pictures or not self.videos else []
         if self.videos:
-            seen.append(f"{self.videos} videos of {self.frames} frames")
+            seen.append(f"{_counted(self.videos, 'video')} of {_counted(self.frames, 'frame')}")
         by_class = ", ".join(f"{name} {count}" for name, count in self.boxes.most_common())
-        found = f"{self.boxes.total()} boxes" + (f" ({by_class})" if by_class else "")
+        found = _counted(self.boxes.total(), "box", "boxes") + (
+            f" ({by_class})" if by_class else ""
+        )
         lost = f", {len(self.unreadable)} could not be read" if self.unreadable else ""
         return f"{' and '.join(seen)}: {found} in {seconds:.1f} s{lost}"
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def run_predict(request: Request) -> int:
@@ -141,7 +153,7 @@ def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:
 
     pictures: list[Picture] = []
     videos: list[Path] = []
-    for source in request.sources:
+    for source in _spelt_out(request.sources):
         path = Path(source)
         if source.lower().startswith(inputs.ADDRESSES):
             pictures.append(inputs.picture(source))
@@ -158,6 +170,14 @@ def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:
         else:
             pictures.append(inputs.picture(path))
     return pictures, videos
+
+
+def _spelt_out(sources: Sequence[str]) -> Iterator[str]:
+    """Sources, each glob as the files that match it, by name."""
+    for source in sources:
+        named = "://" in source or Path(source).exists()
+        matches = [] if named else glob.glob(source, recursive=True)  # noqa: PTH207
+        yield from sorted(matches) or [source]
 
 
 def _wanted(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
@@ -183,7 +203,12 @@ class _Writer:
         self.account = Account()
         self._model, self._request, self._wanted, self._lines = model, request, wanted, lines
         self._names = Names("picture")
-        self._options = Options(conf=request.conf, iou=request.iou, batch_size=request.batch_size)
+        self._options = Options(
+            conf=request.conf,
+            iou=request.iou,
+            batch_size=request.batch_size,
+            class_agnostic_nms=request.class_agnostic or None,
+        )
 
     def pictures(self, pictures: Sequence[Picture], tick: Tick) -> None:
         """All pictures, in batches; those that cannot be read are told in the account."""

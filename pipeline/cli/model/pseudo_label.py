@@ -1,6 +1,7 @@
 """`eyrie model pseudo-label`: unlabelled footage in, a training set out."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -107,6 +108,8 @@ def pseudo_label(
         identity = {"name": loaded.path.name, "sha256": loaded.sha256}
         describe(out, identity, policy, settings, account)
         _tell(account, out, quiet)
+        if not quiet:
+            typer.echo(_next_step(out, model))
         return 1 if account.faults else 0
 
     guarded(work)
@@ -121,6 +124,16 @@ def _watched(quiet: bool) -> Iterator["Callable[[Account], None]"]:
         yield lambda account: status.update(
             f"{account.seen} pictures seen, {account.fates['written']} written"
         )
+
+
+def _next_step(out: Path, model: str) -> str:
+    start = model if model.endswith(".pth") else "yolo_nas_n"
+    words = ("--data", str(out), "--data", "LABELLED", "--from", start, "--out", "runs/pseudo")
+    return (
+        f"next: eyrie model train {shlex.join(words)}\n"
+        "where LABELLED has a val split: this set has none, and training on it alone measures "
+        "nothing and keeps last.pth only"
+    )
 
 
 def _tell(account: "Account", out: Path, quiet: bool) -> None:

@@ -54,6 +54,8 @@ def summary(
             typer.echo(json.dumps(made.to_json(), indent=2))
         else:
             _print(made, depth)
+            if (bundled := _bundled_variant(model)) is not None:
+                typer.echo(f"This is the variant. The bundled model: eyrie model summary {bundled}")
         return 0
 
     guarded(work)
@@ -102,6 +104,13 @@ def _onnx_file(model: str) -> Path | None:
          and path.is_file()),
         None,
     )  # fmt: skip
+
+
+def _bundled_variant(model: str) -> Path | None:
+    """The bundled file, where its name is that of a variant too."""
+    from detectors.yolo_nas.variants import VARIANTS
+
+    return _onnx_file(model) if model in VARIANTS else None
 
 
 def _print(made: Summary, depth: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.training.data import Folder, read_dataset
 from detectors.training.recipes import PRESETS, Length, Preset, Recipe, Sizes
+from detectors.training.schedule import Schedule
 from detectors.yolo_nas.variants import VARIANTS
 from pipeline.core.errors import ConfigError
 
@@ -60,47 +61,62 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The folders to train on, with what they hold."""
+    """The folders to train on, with what they hold: `train` and `val` pictures of each."""
 
     folders: tuple[Folder, ...]
     class_names: tuple[str, ...]
-    pictures: int
+    not_learnt: tuple[str, ...]
+    """Classes of the data that are none of `class_names`."""
+    train: tuple[int, ...]
+    val: tuple[int, ...]
 
 
-def new_recipe(request: Request, checkpoint: "Checkpoint | None") -> Recipe:
-    """The recipe of a run that begins; `checkpoint` is what `--from` names."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe, the name of the preset that it began as, and the data where that was read."""
+
+    recipe: Recipe
+    name: str
+    data: Data | None
+
+
+def new_plan(request: Request, checkpoint: "Checkpoint | None") -> Plan:
+    """The plan of a run that begins; `checkpoint` is what `--from` names."""
     name = request.recipe or ("finetune" if checkpoint else "eyrie")
     if name not in PRESETS:
         raise ConfigError("--recipe", f"{name!r} is none of {', '.join(PRESETS)}")
     preset = changed(PRESETS[name], request)
-    data = read_data(request.data, _names("--classes", request.classes))
     size_px = checkpoint.processing.letterbox.height if checkpoint else SIZE_PX
-    return Recipe(
+    _check_teacher(request, preset.schedule(1, size_px))
+    data = read_data(request.data, _names("--classes", request.classes))
+    recipe = Recipe(
         variant=_variant(request.variant, checkpoint),
         class_names=data.class_names,
         folders=data.folders,
-        schedule=preset.schedule(data.pictures, size_px),
+        schedule=preset.schedule(sum(data.train), size_px),
         start=request.start,
         **preset.of_recipe(),
         **_others(request),
     )
+    return Plan(recipe, name, data)
 
 
-def next_recipe(request: Request, before: Recipe) -> Recipe:
-    """The recipe of a run that goes on, with what the options change."""
+def next_plan(request: Request, before: Recipe) -> Plan:
+    """The plan of a run that goes on, with what the options change."""
     if request.start is not None:
         raise ConfigError("--from", "a run that goes on has begun already: leave out --resume")
     preset = changed(Preset.of(before), request)
-    folders, pictures = before.folders, 1
+    _check_teacher(request, preset.schedule(1, before.schedule.final_px))
+    folders, data = before.folders, None
     if request.data or request.epochs is not None:
         texts = request.data or tuple(_text(folder) for folder in folders)
         data = read_data(texts, before.class_names)
-        folders, pictures = data.folders, data.pictures
-    schedule = preset.schedule(pictures, before.schedule.final_px)
+        folders = data.folders
+    schedule = preset.schedule(sum(data.train) if data else 1, before.schedule.final_px)
     if request.warmup is None:
         schedule = replace(schedule, warmup=before.schedule.warmup)
     names = _names("--classes", request.classes) or before.class_names
-    return replace(
+    recipe = replace(
         before,
         variant=request.variant or before.variant,
         class_names=names,
@@ -109,6 +125,7 @@ def next_recipe(request: Request, before: Recipe) -> Recipe:
         **preset.of_recipe(),
         **_others(request),
     )
+    return Plan(recipe, "as before", data)
 
 
 def changed(preset: Preset, request: Request) -> Preset:
@@ -121,7 +138,7 @@ def changed(preset: Preset, request: Request) -> Preset:
     if request.pictures is not None:
         given["budget"] = Length(request.pictures, "pictures")
     if request.epochs is not None:
-        given["budget"] = Length(request.epochs, "epochs")
+        given |= {"budget": Length(request.epochs, "epochs"), "least_epoch": 1}
     if request.warmup is not None:
         given["warmup"] = Length(request.warmup, "pictures")
     if request.sizes is not None:
@@ -144,8 +161,20 @@ def read_data(texts: Sequence[str], class_names: tuple[str, ...]) -> Data:
         if faults := found.summary():
             log.warning("%s: %s", found.location, faults)
     names = class_names or tuple(dict.fromkeys(n for found in sets for n in found.class_names))
-    pictures = sum(len(found.selected(names).pictures) for found in sets)
-    return Data(folders, names, pictures)
+    train = tuple(len(found.selected(names).pictures) for found in sets)
+    val = tuple(len(read_dataset(f.path, "val", empty_ok=True).pictures) for f in folders)
+    learnt = {name.strip().casefold() for name in names}
+    there = dict.fromkeys(name for found in sets for name in found.class_names)
+    not_learnt = tuple(name for name in there if name.strip().casefold() not in learnt)
+    return Data(folders, names, not_learnt, train, val)
+
+
+def _check_teacher(request: Request, schedule: Schedule) -> None:
+    """Before the data is read: that may take minutes."""
+    if request.teacher is not None:
+        from detectors.training.teacher import check_teacher
+
+        check_teacher(request.teacher, [side for _, side in schedule.sizes_px])
 
 
 def parse_sizes(text: str) -> Sizes:

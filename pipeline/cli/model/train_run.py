@@ -5,7 +5,9 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,10 +21,15 @@ from detectors.training.report import Unwatched, Watcher
 from detectors.training.state import AVERAGE, BEST, LAST, saved_recipe
 from detectors.training.trainer import Outcome, Trainer
 from detectors.training.validation import Verdict
-from pipeline.cli.model.train_request import Request, new_recipe, next_recipe
+from pipeline.cli.model.train_request import Data, Plan, Request, new_plan, next_plan
 from pipeline.core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from detectors.yolo_nas.checkpoint import Checkpoint
+
 log = logging.getLogger("detectors.training")
+
+ESTIMATE_S = 600.0  # steps take seconds, evaluations between them a minute
 
 
 def run_training(request: Request) -> int:
@@ -33,8 +40,9 @@ def run_training(request: Request) -> int:
     with joined(where) as processes:
         console = Console(quiet=request.quiet or not processes.first, highlight=False)
         with _progress(request, processes) as watcher:
-            trainer = _trainer(request, where, processes, watcher)
-            for note in trainer.learner.notes:
+            plan, source = _plan(request)
+            trainer = _trainer(plan.recipe, source, request, where, processes, watcher)
+            for note in (*_announced(plan, trainer.seen, where), *trainer.learner.notes):
                 console.print(note, markup=False, soft_wrap=True)
             outcome = trainer.run(request.stop_at)
         if processes.first:
@@ -42,29 +50,35 @@ def run_training(request: Request) -> int:
     return 0
 
 
-def _trainer(
-    request: Request, where: torch.device, processes: Processes, watcher: "Watcher"
-) -> Trainer:
-    checkpoint = None
+def _plan(request: Request) -> tuple[Plan, "Checkpoint | None"]:
+    """The plan, and the checkpoint to begin from."""
     if request.resume:
         before = saved_recipe(request.out)
-        recipe = next_recipe(request, before) if before else new_recipe(request, None)
-    else:
-        if (request.out / LAST).exists():
-            why = f"{request.out / LAST} is of an earlier run: --resume it, or name another folder"
-            raise ConfigError("--out", why)
-        if request.start is not None:
-            from detectors.yolo_nas.checkpoint import read
+        return (next_plan(request, before) if before else new_plan(request, None)), None
+    if (request.out / LAST).exists():
+        why = f"{request.out / LAST} is of an earlier run: --resume it, or name another folder"
+        raise ConfigError("--out", why)
+    if request.start is None:
+        return new_plan(request, None), None
+    from detectors.yolo_nas.checkpoint import read
 
-            checkpoint = read(
-                request.start, accept_licence=request.accept_licence, sha256=request.sha256
-            )
-        recipe = new_recipe(request, checkpoint)
+    start = read(request.start, accept_licence=request.accept_licence, sha256=request.sha256)
+    return new_plan(request, start), start
+
+
+def _trainer(
+    recipe: Recipe,
+    source: "Checkpoint | None",
+    request: Request,
+    where: torch.device,
+    processes: Processes,
+    watcher: "Watcher",
+) -> Trainer:
     trainer = Trainer(
         recipe,
         request.out,
         resume=request.resume,
-        source=checkpoint,
+        source=source,
         device=where,
         processes=processes,
         watcher=watcher,
@@ -74,6 +88,29 @@ def _trainer(
     if isinstance(watcher, _Bar):
         watcher.begin(recipe.schedule.total, trainer.seen)
     return trainer
+
+
+def _announced(plan: Plan, seen: int, where: torch.device) -> Iterator[str]:
+    """What will be done, line by line."""
+    recipe, data = plan.recipe, plan.data
+    yield f"classes: {', '.join(recipe.class_names)}"
+    if data is not None:
+        yield from _described(data)
+    total, per_step = recipe.schedule.total, recipe.batch * recipe.accumulate
+    passes = f" = {total / sum(data.train):.3g} passes over the data" if data else ""
+    begun = f", {seen} of them seen" if seen else ""
+    yield f"budget: {total} pictures = {-(-total // per_step)} steps of {per_step}{passes}{begun}"
+    sides = ", then ".join(str(side) for _, side in recipe.schedule.sizes_px)
+    yield f"{recipe.variant}, recipe {plan.name}, pictures of {sides} px, on {where}"
+
+
+def _described(data: Data) -> Iterator[str]:
+    for folder, train, val in zip(data.folders, data.train, data.val, strict=True):
+        yield f"{folder.path}: {train} train and {val} val pictures"
+    if data.not_learnt:
+        yield f"in the data but not learnt: {', '.join(data.not_learnt)}"
+    if not any(data.val):
+        yield f"no val split: nothing will be measured, and {LAST} will be the result"
 
 
 @contextmanager
@@ -104,6 +141,7 @@ class _Bar:
             TextColumn("pictures"),
             TimeRemainingColumn(),
             console=Console(stderr=True, highlight=False),
+            speed_estimate_period=ESTIMATE_S,
         )
         self._task = self._progress.add_task("begins", total=None)
 
@@ -130,7 +168,10 @@ class _Bar:
 def _tell(outcome: Outcome, recipe: Recipe, request: Request, console: Console) -> None:
     """The tables of the last evaluation, where the files are, and what comes next."""
     out = request.out
+    measured = LAST if outcome.average is None else AVERAGE
     for verdict in outcome.verdicts:
+        title = f"{measured} on {verdict.name}, {len(verdict.pictures)} val pictures"
+        console.print(title, markup=False, soft_wrap=True)
         console.print(_table(verdict, recipe.class_names))
     total = recipe.schedule.total
     console.print(f"step {outcome.step}, {outcome.seen} of {total} pictures")
@@ -151,15 +192,14 @@ def _tell(outcome: Outcome, recipe: Recipe, request: Request, console: Console) 
 
 
 def _table(verdict: Verdict, class_names: Sequence[str]) -> Table:
-    count = len(verdict.pictures)
-    table = Table(title=f"{verdict.name}, {count} val pictures", title_justify="left")
+    table = Table()
     table.add_column("class")
     table.add_column("AP50", justify="right")
     table.add_column("AP", justify="right")
     metrics = verdict.metrics
     for name, ap50, ap in zip(class_names, metrics.ap50, metrics.ap50_95, strict=True):
-        table.add_row(name, f"{ap50:.3f}", f"{ap:.3f}")
-    table.add_row("mean", f"{metrics.map50:.3f}", f"{metrics.map50_95:.3f}")
+        table.add_row(name, _score(ap50), _score(ap))
+    table.add_row("mean", _score(metrics.map50), _score(metrics.map50_95))
     return table
 
 
@@ -172,4 +212,9 @@ def _next_commands(outcome: Outcome, recipe: Recipe, request: Request) -> str:
 
 
 def _scores(metrics: Metrics) -> str:
-    return f"map50 {metrics.map50:.3f}, map50_95 {metrics.map50_95:.3f}"
+    return f"map50 {_score(metrics.map50)}, map50_95 {_score(metrics.map50_95)}"
+
+
+def _score(value: float) -> str:
+    """Three digits; a dash where there was no box to be found."""
+    return f"{value:.3f}" if np.isfinite(value) else "–"

@@ -16,6 +16,7 @@ from detectors.training.data import (
     read_image,
 )
 from detectors.training.schedule import Schedule
+from pipeline.core.errors import ConfigError
 
 NAMES = ("red", "green")
 SCHEDULE = Schedule(total=1000, sizes_px=((0.0, 64), (0.5, 96)))
@@ -70,6 +71,19 @@ def test_the_background_process_makes_the_same_batches(pictures: Path) -> None:
     wanted = Mixer(*arguments).batch(2)
     assert made.index == 2
     np.testing.assert_array_equal(made.images, wanted.images)
+
+
+def test_a_folder_is_a_path_with_or_without_a_share() -> None:
+    assert Folder.parse("a/b") == Folder(Path("a/b"))
+    assert Folder.parse("a:b") == Folder(Path("a:b"))
+    assert Folder.parse("a:b:0.25") == Folder(Path("a:b"), 0.25)
+    assert Folder.parse("a:1") == Folder(Path("a"), 1.0)
+
+
+@pytest.mark.parametrize("share", ["nan", "-1", "1.5", "0", "inf"])
+def test_a_share_that_is_none_is_one_line(share: str) -> None:
+    with pytest.raises(ConfigError, match=f"good:{share}: the share {share} must be above 0"):
+        Folder.parse(f"good:{share}")
 
 
 def test_shares_are_kept_and_the_rest_goes_by_size() -> None:

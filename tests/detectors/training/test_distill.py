@@ -13,11 +13,11 @@ from torch import Tensor
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.training.distill import DistillationLoss, TeacherOutput, load_teacher
 from detectors.training.distributed import Processes
-from detectors.training.teacher import BINS, distributions
+from detectors.training.teacher import BINS, ModuleTeacher, check_teacher, distributions
 from detectors.yolo_nas.detector import WEIGHTS
 from detectors.yolo_nas.heads import RawOutput, anchor_grid, decode
 from detectors.yolo_nas.model import build
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, EngineLoadError
 
 CLASSES = ("person", "car", "motorcycle", "bus", "truck")
 CHECKPOINT, ONNX = WEIGHTS / "yolo_nas_n.pth", WEIGHTS / "yolo_nas_n.onnx"
@@ -215,7 +215,7 @@ def test_an_onnx_teacher_says_what_its_checkpoint_says(images: Tensor) -> None:
 
 
 def test_an_onnx_teacher_refuses_other_sizes(images: Tensor) -> None:
-    teacher = load_teacher("yolo_nas_n", CLASSES)
+    teacher = load_teacher("yolo_nas_n_int8", CLASSES)
     with pytest.raises(
         ConfigError, match="takes pictures of 320x320 only, training has them at 64x96"
     ):
@@ -257,9 +257,19 @@ def test_one_step_with_a_teacher_moves_a_student_towards_it(images: Tensor) -> N
 
 
 def test_file_that_is_no_model(tmp_path: Path) -> None:
-    from pipeline.core.errors import EngineLoadError
-
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
     with pytest.raises(EngineLoadError, match=r"broken\.onnx"):
         load_teacher(broken, CLASSES)
+
+
+def test_a_bundled_name_is_its_checkpoint_where_there_is_one() -> None:
+    assert isinstance(load_teacher("yolo_nas_n", CLASSES), ModuleTeacher)
+    check_teacher("yolo_nas_n", (256, 320))
+
+
+def test_a_teacher_is_checked_without_any_data() -> None:
+    with pytest.raises(ConfigError, match=r"yolo_nas_n\.onnx takes pictures of .* at 256x256"):
+        check_teacher(ONNX, (256, 320))
+    with pytest.raises(EngineLoadError, match="nowhere"):
+        check_teacher("nowhere.pth", (320,))

@@ -1,5 +1,7 @@
 """Picture files: upright, whole, or named as no good."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -64,4 +66,16 @@ def test_a_thumbnail_does_not_hide_that_the_end_is_missing(tmp_path: Path) -> No
     assert read_image(path).shape == (60, 90, 3)
     path.write_bytes(whole[:2] + segment + whole[2:-200])
     with pytest.raises(ValueError, match="its end is missing"):
+        read_image(path)
+
+
+def test_a_picture_larger_than_can_be_decoded_is_named(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    path = tmp_path / "huge.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    with pytest.raises(ValueError, match=r"huge\.png: not a readable picture: pixels <= "):
         read_image(path)

@@ -55,6 +55,36 @@ def test_steps_that_are_made_again_are_told_once(tmp_path: Path) -> None:
     assert [row["loss"] for row in table(tmp_path)] == ["0.1", "0.05", "7.0"]
 
 
+def test_what_is_no_number_is_null(tmp_path: Path) -> None:
+    report = Report(tmp_path, NAMES, 0)
+    report.record(1, 2, folder="street", map50=0.5, ap50={"red": 0.4, "green": float("nan")})
+    report.close()
+    assert '"green": null' in (tmp_path / "log.jsonl").read_text()
+    assert table(tmp_path)[0]["ap50/green"] == ""
+
+
+def test_smoothing_gives_early_values_no_extra_weight(tmp_path: Path) -> None:
+    filled(tmp_path)
+    rows = [{"pictures_seen": n, "loss": loss} for n, loss in enumerate([10.0, 1.0, 1.0])]
+    smoothed, raw = plots.losses(rows).axes[0].lines
+    assert np.asarray(raw.get_ydata()).tolist() == [10.0, 1.0, 1.0]
+    assert np.asarray(smoothed.get_ydata()) == pytest.approx([10.0, 5.263, 3.690], abs=1e-3)
+
+
+def test_samples_show_labels_and_nothing_covers_the_best(pictures: Path) -> None:
+    (picture, *_) = read_dataset(pictures, "val").pictures
+    truth = Truth.of(picture)
+    xyxy = np.repeat(truth.xyxy[:1], 3, axis=0)
+    scores = np.array([0.9, 0.1, 0.5], np.float32)
+    found = Found(xyxy, scores, np.array([0, 0, 1]))
+    verdict = Verdict("pictures", [picture], [found], [truth], evaluate([found], [truth], 2))
+    axes = plots.samples([verdict], NAMES).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["green 0.50", "red 0.90"]
+    edges = [patch.get_edgecolor()[:3] for patch in axes.patches]
+    assert len(edges) == 2 + len(truth.xyxy)
+    assert set(edges[2:]) == {(1.0, 1.0, 1.0)}
+
+
 def boxes(*rows: tuple[float, float, float, float]) -> F32:
     return np.array(rows, np.float32).reshape(-1, 4)
 

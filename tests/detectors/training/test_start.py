@@ -51,7 +51,7 @@ def test_classes_of_one_name_keep_their_predictions() -> None:
     assert begun.notes == (
         "class predictions kept: blue, red",
         "class predictions begun anew: black, white",
-        "classes left out: green",
+        "dropped from the checkpoint: green",
     )
     state = begun.model.state_dict()
     for key, value in source.state.items():

@@ -15,8 +15,9 @@ from detectors.training.data import Folder
 from detectors.training.recipes import Recipe
 from detectors.training.report import read_log
 from detectors.training.schedule import Schedule
-from detectors.training.state import saved_recipe
+from detectors.training.state import held, saved_recipe
 from detectors.training.trainer import DivergedError, Pace, Trainer
+from detectors.yolo_nas import checkpoint
 from pipeline.core.errors import ConfigError
 
 
@@ -78,6 +79,7 @@ def test_one_seed_is_one_run_and_an_interruption_leaves_no_trace(
 def test_a_finished_run_keeps_its_best_and_their_average(pictures: Path, tmp_path: Path) -> None:
     wanted = replace(recipe(pictures, 4), average=2)
     trainer = Trainer(wanted, tmp_path)
+    trainer.pace.evaluate_s = 0.0
     outcome = trainer.run()
     assert outcome.finished
     assert outcome.best is not None
@@ -87,7 +89,28 @@ def test_a_finished_run_keeps_its_best_and_their_average(pictures: Path, tmp_pat
         assert state["class_names"] == ["red", "green"]
         assert state["input_size"] == [32, 32]
         assert Recipe.from_plain(state["recipe"]) == wanted
+        assert [*checkpoint.read(tmp_path / name).state] == [*state["ema_net"]]
+        assert ("optimizer_state_dict" in state) == (name == "last.pth")
     assert saved_recipe(tmp_path) == wanted
+    rows = read_log(tmp_path)
+    assert [row["step"] for row in rows if "loss" in row] == [2]
+    assert [row.get("of") for row in rows if "folder" in row] == [None, None, "average"]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_one_snapshot_is_not_averaged(pictures: Path, tmp_path: Path) -> None:
+    outcome = Trainer(replace(recipe(pictures, 2), average=2), tmp_path).run()
+    assert outcome.average is None
+    assert not (tmp_path / "average.pth").exists()
+    assert sum("folder" in row for row in read_log(tmp_path)) == 1
+
+
+def test_a_folder_is_of_one_run_at_a_time(pictures: Path, tmp_path: Path) -> None:
+    with held(tmp_path), pytest.raises(ConfigError, match="in use by a run"):
+        Trainer(recipe(pictures, 2), tmp_path).run()
+    assert not (tmp_path / "log.jsonl").exists()
+    with held(tmp_path):
+        pass
 
 
 def test_a_loss_that_is_no_number_names_the_batch_and_its_pictures(

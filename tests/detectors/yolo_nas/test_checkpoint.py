@@ -222,8 +222,13 @@ def changed(key: str, value: Any) -> Callable[[State], State]:
     return lambda state: {**state, key: value}
 
 
+def ours(**entries: Any) -> Callable[[State], Any]:
+    return lambda state: {"net": state, **OURS, **entries}
+
+
 STEM = "backbone.stem.conv.branch_1x1.bias"
 MEAN = "backbone.stem.conv.post_bn.running_mean"
+VAR = "backbone.stem.conv.post_bn.running_var"
 REPARAM = "backbone.stem.conv.rbr_reparam"
 PRED = "heads.head1.cls_pred.weight"
 
@@ -235,6 +240,8 @@ PRED = "heads.head1.cls_pred.weight"
         (changed("extra.weight", torch.ones(1)), r"has unknown extra\.weight"),
         (changed(STEM, torch.ones(3)), rf"has {STEM} of \(3,\) instead of \(16,\)"),
         (changed(STEM, torch.full((16,), torch.nan)), f"{STEM} is not finite: the training had di"),
+        (changed(STEM, torch.full((16,), 1e300, dtype=torch.float64)), f"{STEM} is not finite"),
+        (changed(VAR, torch.full((16,), -1.0)), f"{VAR} has negative variances: the file is dam"),
         (changed(STEM, torch.ones(16, dtype=torch.int8)), f"{STEM} is of int8: quantized weights"),
         (changed(PRED, torch.ones(2, 50, 1, 1)), f"is of no known variant: {PRED} is"),
         (changed(PRED, torch.ones(0, 48, 1, 1)), "is of no known variant"),
@@ -264,8 +271,18 @@ PRED = "heads.head1.cls_pred.weight"
             lambda state: {"net": state, "processing_params": [1]},
             "processing_params are a list, no",
         ),
-        (lambda state: {"net": state, "processing_params": HUGE}, r"input_size \(64000, 64000\)"),
+        (
+            lambda state: {"net": state, "processing_params": HUGE},
+            "must be at most 4096 pixels a s",
+        ),
         (lambda state: {"net": state, "class_names": ["a", "b"]}, "lacks the entry 'input_size'"),
+        (ours(class_names="ab"), "class_names must be a list, got 'ab'"),
+        (ours(class_names=np.array(["a", "b"])), r"class_names must be a list, got array"),
+        (ours(class_names=["a", "a"]), "class_names hold 'a' twice: give every class its own"),
+        (ours(input_size=[64.7, 96.2]), r"input_size must be two whole numbers, .* got \[64\.7"),
+        (ours(input_size=64), "input_size must be two whole numbers, height and width, got 64"),
+        (ours(best=torch.empty(0).as_strided((10**9, 0), (1, 1))), "out of its storage"),
+        (ours(acc=torch.zeros(2000)), r"acc is a tensor of \(2000,\), which no metric is"),
         (lambda state: {"net": state, "processing_params": FINE_TUNED}, "names 7 classes, but its"),
         (
             lambda state: {"net": state, "processing_params": {"x": 1}},

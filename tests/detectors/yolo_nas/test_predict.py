@@ -151,7 +151,7 @@ def test_options_replace_the_rule_of_the_model(model: YoloNAS) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (np.zeros((4, 4, 4), np.uint8), "shape"),
+        (np.zeros((4, 4, 4), np.uint8), r"of RGBA give array\[\.\.\., :3\]"),
         (np.zeros((0, 4, 3), np.uint8), "shape"),
         (np.zeros(3, np.uint8), "shape"),
         (np.zeros((4, 4, 3), np.int64), "int64"),
@@ -282,6 +282,8 @@ def test_an_onnx_file_needs_no_torch(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(EngineLoadError, match="yolo_nas_n_int8"):
         YoloNAS.load("yolo_nas_x")
+    with pytest.raises(EngineLoadError, match=r"yolo_nas_s_coco; .* --variant yolo_nas_s$"):
+        YoloNAS.load("yolo_nas_s")
     with pytest.raises(EngineLoadError, match="SHA-256"):
         YoloNAS.load("yolo_nas_n", sha256="0" * 64)
 
@@ -399,8 +401,12 @@ def test_results_are_saved_under_their_names(model: YoloNAS, tmp_path: Path) -> 
     paths = found.save(tmp_path / "out", Style(show_confidence=False))
     assert [path.name for path in paths] == ["a.jpg", "a_2.jpg", "picture.jpg"]
     assert all(inputs.read_file(path).shape == (40, 60, 3) for path in paths)
-    with pytest.raises(InputError, match="not a kind of picture"):
+    plainer = found[0].save(tmp_path / "a.png", show_confidence=False)
+    np.testing.assert_array_equal(inputs.read_file(plainer), found[0].draw(show_confidence=False))
+    with pytest.raises(InputError, match=r"a\.xyz: '\.xyz' is not a kind of picture.*\.jpg"):
         found[0].save(tmp_path / "a.xyz")
+    with pytest.raises(InputError, match=r"out: a picture needs a suffix: \.jpg"):
+        found[0].save(tmp_path / "out")
 
 
 def test_showing_opens_the_systems_viewer(
@@ -418,6 +424,30 @@ def test_showing_opens_the_systems_viewer(
     path = model.predict(plain(255)).show()
     assert Path(seen.read_text().strip()) == path
     assert inputs.read_file(path).shape == (40, 60, 3)
+
+
+def test_several_are_shown_with_one_warning_for_each_lack(
+    model: YoloNAS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    paths = model.predict([plain(200)] * 4).show(most=3)
+    assert [path.name for path in paths] == ["picture.png", "picture_2.png", "picture_3.png"]
+    first, second = caplog.messages
+    assert "only the first 3 pictures" in first
+    assert second.endswith(f"see {paths[0].parent}")
+
+
+def test_models_and_results_say_what_they_are(model: YoloNAS) -> None:
+    assert repr(model) == "YoloNAS(1 classes, input 64x64)"
+    found = model.predict([plain(9)] * 3, batch_size=2)
+    assert repr(found) == "ImagesDetectionPrediction(0 pictures so far)"
+    assert len(found) == 3
+    assert repr(found) == "ImagesDetectionPrediction(3 pictures)"
 
 
 def test_notebooks_show_the_drawn_picture(model: YoloNAS) -> None:

@@ -155,6 +155,13 @@ def test_padding_to_multiples_makes_the_input_one_size() -> None:
             [FIT, {"DetectionCenterPadding": {"output_shape": 96, "pad_value": [1, 2, 3]}}],
             "not with",
         ),
+        ([FIT, CENTRE, {"StandardizeImage": {"max_value": 1e-320}}], "std must be three positive"),
+        (
+            [FIT, CENTRE, {"NormalizeImage": {"mean": [np.nan], "std": [1]}}],
+            "NormalizeImage: not 3",
+        ),
+        ([{"DetectionRescale": {"output_shape": (64.5, 96)}}], "two whole numbers, height and"),
+        ([{"DetectionRescale": [64, 96]}], r"'DetectionRescale' has \[64, 96\], not arguments"),
         ([7], "processing step 7 is not a name with arguments"),
     ],
 )
@@ -172,6 +179,29 @@ def test_unknown_parameters_and_senseless_values_are_refused() -> None:
         processing_params.read({**params([FIT, CENTRE]), "class_names": ["a", "a"]})
     with pytest.raises(ValueError, match="std"):
         Processing(("a",), Letterbox(64, 64), std=(255.0, 0.0, 255.0))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"conf": "half"}, "conf must be a number, got 'half'"),
+        ({"conf": True}, "conf must be a number, got True"),
+        ({"multi_label_per_box": "no"}, "multi_label_per_box must be True or False, got 'no'"),
+        ({"nms_top_k": 1.5}, "nms_top_k must be a whole number, got 1.5"),
+        ({"class_names": "abcde"}, "class_names must be a list, got 'abcde'"),
+    ],
+)
+def test_values_of_other_types_are_refused_by_name(entries: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        processing_params.read({**params([FIT, CENTRE]), **entries})
+
+
+def test_steps_in_steps_come_to_an_end() -> None:
+    steps: list[Any] = []
+    for _ in range(40):
+        steps = [steps, steps]
+    with pytest.raises(ValueError, match="image_processor has more than 1000 steps: refused"):
+        processing_params.read(params(steps))
 
 
 BYTES = st.floats(0, 255, allow_subnormal=False)

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,14 @@ def test_a_call_hidden_in_the_metrics_is_refused_by_name(
         (b"\x80\x02]q\x00h\x00a.", r"damaged: a value that holds itself"),
         (b"\x80\x02)K\x01a.", r"damaged: an element of what is no list"),
         (b"\x80\x02h\x07.", r"damaged: 7"),
+        (b"\x80\x02\x8a\x21" + b"\x01" * 33 + b".", r"damaged: a number over 256 bits"),
+        (b"\x80\x02ctorch\nSize\nX\x02\x00\x00\x00ab\x85R.", r"a str in place of elements"),
+        (b"\x80\x02cbuiltins\nset\nX\x02\x00\x00\x00ab\x85R.", r"a str in place of elements"),
+        (
+            b"\x80\x02ccollections\nOrderedDict\n]X\x02\x00\x00\x00aba\x85R.",
+            r"a str in place of elements",
+        ),
+        (b"\x80\x02comegaconf.nodes\nAnyNode\n)R]b.", r"OmegaConf without attributes"),
         (b"\x80\x020.", r"uses the instruction POP"),
         (b"\x80\x02K\x01K\x02.", r"damaged: too many values"),
         (b"\x80\x02K\x01", r"damaged: pickle exhausted before seeing STOP"),
@@ -135,6 +144,24 @@ def test_depth_and_repetition_cost_an_error_and_no_memory() -> None:
     bomb = b"\x80\x02" + text + b"(" + again.replace(b"0", b"") * 1000 + b"t."
     with pytest.raises(RefusedPickle, match="far more data than it holds"):
         unpickle(bomb, table())
+
+
+def test_a_text_is_not_repeated_before_it_is_counted() -> None:
+    text = b"X" + (10_000).to_bytes(4, "little") + b"x" * 10_000 + b"q\x01"
+    many = b"\x80\x02ctorch\ndevice\n(" + text + b"h\x01" * 20_000 + b"tR."
+    tracemalloc.start()
+    with pytest.raises(RefusedPickle, match="a device or version that is no text"):
+        unpickle(many, table())
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 10_000_000
+
+
+def test_containers_cost_what_they_hold() -> None:
+    with pytest.raises(RefusedPickle, match="far more data than it holds"):
+        unpickle(b"\x80\x04(" + b"\x8f" * 10_000 + b"t.", table())
+    empty: list[dict[str, Any]] = [{} for _ in range(10_000)]
+    assert unpickle(pickle.dumps(empty, 4), table()) == empty
 
 
 def test_sharing_costs_nothing_but_has_a_limit() -> None:
@@ -286,6 +313,8 @@ def test_a_file_cut_short_is_damaged(tmp_path: Path) -> None:
     [
         (4, (2, 2), (2, 1), None),
         (4, (0, 9), (9, 1), None),
+        (4, (10**9, 0), (1, 1), "reaches out of its storage"),
+        (4, (1,), (2**200,), r"is damaged: a tensor of \(1,\)"),
         (4, (3, 2), (2, 1), "reaches out of its storage"),
         (4, (2, 2), (3, 1), "reaches out of its storage"),
         (4, (10**9, 10**9), (0, 0), "reaches out of its storage"),
@@ -314,6 +343,40 @@ def test_a_record_that_is_missing_or_changed_is_named(tmp_path: Path) -> None:
     path = packed(tmp_path / "t.pth", program, {"0": b"0123456789abcdef"})
     path.write_bytes(path.read_bytes().replace(b"0123456789abcdef", b"0123456789abcdeX"))
     with pytest.raises(CheckpointError, match="is damaged: record data/0: Bad CRC-32"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (b"PK\x01\x02", b"PK\x01\x02\x14\x03\x80", "zip file version 12.8"),
+        (b"PK\x01\x02", b"PK\x01\x02\x14\x03\x14\x00\x01", "encrypted"),
+    ],
+)
+def test_damaged_archives_are_named(tmp_path: Path, place: bytes, value: bytes, said: str) -> None:
+    path = packed(tmp_path / "t.pth", pickle.dumps({"a": 1}, 2))
+    whole = path.read_bytes()
+    start = whole.index(place)
+    path.write_bytes(whole[:start] + value + whole[start + len(value) :])
+    with pytest.raises(CheckpointError, match=rf"t\.pth: is damaged.*{said}"):
+        load(path)
+
+
+def test_any_damage_of_an_archive_is_an_error_or_other_data(tmp_path: Path) -> None:
+    path = packed(tmp_path / "t.pth", pickle.dumps({"a": 1}, 2))
+    whole = path.read_bytes()
+    for place in range(4, len(whole)):
+        for value in (1, 128, 255):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            with contextlib.suppress(CheckpointError):
+                load(path)
+
+
+def test_numbers_in_the_other_byte_order_are_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "t.pth", pickle.dumps({"a": 1}, 2))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("archive/byteorder", b"big")
+    with pytest.raises(CheckpointError, match="big-endian order, which is not read: if you trust"):
         load(path)
 
 
