@@ -1,7 +1,7 @@
 """A checkpoint as a deployable ONNX file.
 
 Any checkpoint that `detectors.yolo_nas.checkpoint` reads: its weights, fully fused, with batch
-norms folded into their convolutions, and kernels stored in half precision. Input `images`
+norms folded into their convolutions. Input `images`
 (batch, 3, H, W) f32, prepared as the file's metadata say; outputs `boxes` (batch, A, 4) xyxy pixels
 and `scores` (batch, A, C). What a user of the file must know is in its metadata, see `describe`.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ PRECISION_KEY = "eyrie.precision"
 PROVENANCE = ("data", "pictures_seen", "epoch", "seed")
 OPSET = 17
 KERNEL_RANK = 4
+LARGE_KERNEL = 60_000
 BOX_TOLERANCE_PX = 2e-2
 SCORE_TOLERANCE = 1e-4
 
@@ -41,10 +43,13 @@ def export(
     out: Path,
     size: tuple[int, int] | None = None,
     training: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write `out` for inputs of `size` (height, width; default: the checkpoint's), and verify it.
 
-    `training` is what the metadata say of the training besides what the checkpoint does. Raises
+    `training` is what the metadata say of the training besides what the checkpoint does. `half`
+    stores kernels of `LARGE_KERNEL` or more values in half precision: a smaller file, which no
+    longer computes exactly what the checkpoint does; the arithmetic stays float32. Raises
     ValueError when the file computes something else than the checkpoint's model.
     """
     processing = checkpoint.processing
@@ -52,10 +57,11 @@ def export(
         processing = processing.resized(*size)
     model = checkpoint.module().fuse(full=True)
     fold_batch_norms(model)
-    _round_kernels(model)
+    if half:
+        _round_kernels(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     _write(model, out, processing.input_size)
-    _annotate(out, describe(checkpoint, processing, training or {}))
+    _annotate(out, describe(checkpoint, processing, training or {}), half)
     _verify(model, out, processing)
     log.info("%s: %.2f MB", out, out.stat().st_size / 1e6)
 
@@ -82,7 +88,7 @@ def describe(
 def _round_kernels(model: YoloNASModule) -> None:
     """Round kernels to what the file will hold, so that the two can be compared closely."""
     for parameter in model.parameters():
-        if parameter.ndim == KERNEL_RANK:
+        if parameter.ndim == KERNEL_RANK and parameter.numel() >= LARGE_KERNEL:
             parameter.copy_(parameter.half())
 
 
@@ -104,10 +110,11 @@ def _write(model: YoloNASModule, out: Path, size: tuple[int, int]) -> None:
         )
 
 
-def _annotate(path: Path, description: dict[str, Any]) -> None:
+def _annotate(path: Path, description: dict[str, Any], half: bool) -> None:
     model = onnx.load(path)
     _fix_output_shapes(model, description)
-    store_half(model)
+    if half:
+        store_half(model)
     entries = {METADATA_KEY: json.dumps(description), PRECISION_KEY: "fp32"}
     onnx.helper.set_model_props(model, entries)
     onnx.checker.check_model(model, full_check=True)
@@ -123,13 +130,10 @@ def _fix_output_shapes(model: onnx.ModelProto, description: dict[str, Any]) -> N
 
 
 def store_half(model: onnx.ModelProto) -> None:
-    """Keep kernels as float16 in the file, each followed by a Cast that runtimes fold at load.
-
-    The arithmetic stays float32; the file is half as large.
-    """
+    """Keep large kernels as float16, each followed by a Cast that runtimes fold at load."""
     casts = []
     for tensor in model.graph.initializer:
-        if len(tensor.dims) != KERNEL_RANK:
+        if len(tensor.dims) != KERNEL_RANK or math.prod(tensor.dims) < LARGE_KERNEL:
             continue
         values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
         name = tensor.name

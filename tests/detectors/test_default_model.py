@@ -48,7 +48,7 @@ def test_both_files_are_small_and_describe_themselves() -> None:
         assert properties["eyrie.precision"] == precision
         model = json.loads(properties["eyrie.model"])
         assert model["class_names"] == ["person", "car", "motorcycle", "bus", "truck"]
-        assert model["input_size"] == [320, 320]
+        assert model["input_size"] == [416, 416]
         assert model["preprocessing"]["color"] == "rgb"
         assert model["training"]["pictures_seen"] > 100_000
 
@@ -62,8 +62,8 @@ def test_the_card_names_exactly_these_files() -> None:
 def test_int8_keeps_its_convolutions_and_accuracy(shared_dir: Path) -> None:
     scores = {p: accuracy.measure(p, shared_dir / "street5")["map50"] for p in (FP32, INT8)}
     fp32, int8 = (scores[path] for path in (FP32, INT8))
-    assert fp32 >= 0.40
-    assert fp32 - int8 <= 0.015
+    assert fp32 >= 0.60
+    assert fp32 - int8 <= 0.005
 
 
 def test_a_batch_gives_what_single_pictures_give() -> None:
@@ -84,13 +84,13 @@ def test_people_and_cars_are_found_and_bottles_seldom(shared_dir: Path) -> None:
     cars = detect_all(clips / "car-detection.mp4", every=5)  # on the road a third of the time
     assert share(cars, VEHICLES) >= 0.25
     bottles = detect_all(clips / "bottle-detection.mp4", every=4)
-    assert share(bottles, (0, *VEHICLES)) < 0.2  # aimed at: 0.02; the model card has the figure
+    assert share(bottles, (0, *VEHICLES)) < 0.1  # aimed at: 0.02; the model card has the figure
 
 
 @pytest.mark.timeout(300)
 def test_the_synthetic_street_is_seen_and_counted(tmp_path: Path) -> None:
     """The short form of `python -m benchmarks.street`: not below what the model card says."""
     result = measure("yolo_nas_n_int8", 12, SCENES[1:5], tmp_path)
-    assert result.ap50["person"] >= 0.6
-    assert result.ap50["car"] >= 0.85
+    assert result.ap50["person"] >= 0.75
+    assert result.ap50["car"] >= 0.9
     assert result.count_error <= 0.25  # few crossings in 12 s; the benchmark has the real figure

@@ -71,8 +71,8 @@ def test_a_fine_tuned_model_detects_the_same_from_onnx(
     tensor, transforms = description.processing.prepare_batch(images)
     found = engine.run(tensor)
     wanted = run(fine_tuned, images)
-    assert np.abs(found[0] - wanted[0]).max() < 0.1  # kernels are stored in half precision
-    assert np.abs(found[1] - wanted[1]).max() < 2e-3
+    assert np.abs(found[0] - wanted[0]).max() < 5e-3
+    assert np.abs(found[1] - wanted[1]).max() < 1e-4
 
     with_colors_exchanged = run(fine_tuned, [image[..., ::-1] for image in images])
     assert np.abs(found[1] - with_colors_exchanged[1]).max() > 0.02

@@ -26,6 +26,9 @@ def export(
         Path | None,
         typer.Option(help="Figures of eyrie model evaluate --json, for the file's metadata."),
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store large kernels in half precision.")
+    ] = False,
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
     ] = False,
@@ -44,7 +47,7 @@ def export(
         loaded = read(checkpoint, accept_licence=accept_licence, sha256=sha256)
         path = out or _beside(checkpoint)
         said = json.loads(metrics.read_text(encoding="utf-8")) if metrics else {}
-        write(loaded, path, _sides(size), {"command": note, "metrics": said})
+        write(loaded, path, _sides(size), {"command": note, "metrics": said}, half)
         typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
         return 0
 
