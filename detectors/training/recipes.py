@@ -5,6 +5,7 @@ Every number of a preset may be overridden. No torch here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -57,10 +58,16 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("accumulate", 1), ("average", 0), ("weight_decay", 0)):
             value = getattr(self, name)
-            if value < least:
+            if not least <= value < math.inf:
                 raise ConfigError(name, f"must be at least {least}, got {value}")
         if not 0 <= self.ema_limit <= 1:
             raise ConfigError("ema_limit", f"must be in 0..1, got {self.ema_limit}")
+        if self.max_gradient is not None and not self.max_gradient > 0:
+            raise ConfigError("max_gradient", f"must be above 0, got {self.max_gradient}")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError("--seed", f"must be in 0..2^63 - 1, got {self.seed}")
+        if not 0 <= self.distill_weight < math.inf:
+            raise ConfigError("distill_weight", f"must be at least 0, got {self.distill_weight}")
         if self.watch not in get_args(Watch):
             raise ConfigError("watch", f"{self.watch!r} is none of {', '.join(get_args(Watch))}")
 
@@ -92,6 +99,8 @@ class Length:
 
     def pictures(self, per_step: int, per_epoch: int) -> int:
         """The same in pictures."""
+        if not 0 <= self.count < math.inf:
+            raise ConfigError(f"--{self.unit}", f"must be a number from 0, got {self.count}")
         each = {"pictures": 1, "steps": per_step, "epochs": per_epoch}[self.unit]
         return round(self.count * each)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pipeline.core.errors import ConfigError
+
+LARGEST_SIDE_PX = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -22,6 +26,21 @@ class Schedule:
     sizes_px: tuple[tuple[float, int], ...] = ((0.0, 256), (0.6, 320))
     calm_from: float = 0.85
     first_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("total", 1, math.inf),
+            ("lr", 0, math.inf),
+            ("first_lr", 0, math.inf),
+            ("final_lr_share", 0, 1),
+            ("warmup", 0, math.inf),
+            ("calm_from", 0, 1),
+        ):
+            value = getattr(self, name)
+            if not (least <= value <= most and math.isfinite(value)):
+                raise ConfigError(name, f"must be a number from {least} to {most}, got {value}")
+        if not self.sizes_px or any(side > LARGEST_SIDE_PX for _, side in self.sizes_px):
+            raise ConfigError("sizes", f"sides are at most {LARGEST_SIDE_PX}, got {self.sizes_px}")
 
     def progress(self, seen: int) -> float:
         """Share of the run in [0, 1] after `seen` pictures."""

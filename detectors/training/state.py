@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,10 +21,16 @@ SNAPSHOTS, LOCK = "snapshots", ".lock"
 
 
 def write(state: dict[str, Any], path: Path) -> None:
-    """Save a checkpoint; the file appears whole or not at all."""
+    """Save a checkpoint; the file appears whole or not at all. Raises OSError that names it."""
     partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    try:
+        torch.save(state, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+        partial.unlink(missing_ok=True)
+        code = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
+        why = "cannot be written: is the disk full?"
+        raise OSError(code, why, str(path)) from error
 
 
 @contextmanager
@@ -49,7 +56,11 @@ def read_last(out: Path) -> dict[str, Any]:
     path = out / LAST
     if not path.is_file():
         raise ConfigError("--resume", f"{path}: there is no run to go on with")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        why = f"{path} is damaged; begin anew with --from {out / BEST}, if that is there"
+        raise ConfigError("--resume", why) from error
     return state
 
 

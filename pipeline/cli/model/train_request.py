@@ -156,6 +156,8 @@ def read_data(texts: Sequence[str], class_names: tuple[str, ...]) -> Data:
     if not texts:
         raise ConfigError("--data", "give at least one set of pictures with boxes")
     folders = tuple(Folder.parse(text) for text in texts)
+    if (given := sum(folder.share or 0 for folder in folders)) > 1:
+        raise ConfigError("--data", f"the shares add up to {given:g}: at most 1")
     sets = [read_dataset(folder.path, "train") for folder in folders]
     for found in sets:
         if faults := found.summary():
