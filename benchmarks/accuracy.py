@@ -26,7 +26,7 @@ DARK, LEAST = 70, 20
 
 def groups(pictures: Sequence[Picture], folder: Path) -> dict[str, list[int]]:
     """Positions of the pictures of each condition."""
-    rows = map(json.loads, (folder / "index.jsonl").open(encoding="utf-8"))
+    rows = map(json.loads, (folder / "index.jsonl").read_text(encoding="utf-8").splitlines())
     sources = {folder / row["image"]: str(row.get("source", "unnamed")) for row in rows}
     found: dict[str, list[int]] = {}
     for n, picture in enumerate(pictures):

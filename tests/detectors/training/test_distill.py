@@ -171,7 +171,7 @@ def test_distances_beyond_the_bins_are_cut() -> None:
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     rng = torch.Generator().manual_seed(0)
-    return torch.rand(2, 3, 320, 320, generator=rng)
+    return torch.rand(2, 3, 416, 416, generator=rng)
 
 
 def test_a_checkpoint_teaches_what_its_network_says(images: Tensor) -> None:
@@ -208,7 +208,7 @@ def test_an_onnx_teacher_says_what_its_checkpoint_says(images: Tensor) -> None:
     torch.testing.assert_close(
         said.logits.sigmoid(), torch.from_numpy(scores), atol=2e-6, rtol=1e-5
     )
-    sizes = [(320 // s, 320 // s) for s in (8, 16, 32)]
+    sizes = [(416 // s, 416 // s) for s in (8, 16, 32)]
     _, points, strides = anchor_grid(sizes, images)
     back = decode(said.distances, points, strides, torch.arange(BINS, dtype=torch.float32))
     assert float(((back - torch.from_numpy(boxes)) / strides).abs().max()) < 1e-2
@@ -217,7 +217,7 @@ def test_an_onnx_teacher_says_what_its_checkpoint_says(images: Tensor) -> None:
 def test_an_onnx_teacher_refuses_other_sizes(images: Tensor) -> None:
     teacher = load_teacher("yolo_nas_n_int8", CLASSES)
     with pytest.raises(
-        ConfigError, match="takes pictures of 320x320 only, training has them at 64x96"
+        ConfigError, match="takes pictures of 416x416 only, training has them at 64x96"
     ):
         teacher(images[..., :64, :96])
 
@@ -265,11 +265,11 @@ def test_file_that_is_no_model(tmp_path: Path) -> None:
 
 def test_a_bundled_name_is_its_checkpoint_where_there_is_one() -> None:
     assert isinstance(load_teacher("yolo_nas_n", CLASSES), ModuleTeacher)
-    check_teacher("yolo_nas_n", (256, 320))
+    check_teacher("yolo_nas_n", (256, 416))
 
 
 def test_a_teacher_is_checked_without_any_data() -> None:
     with pytest.raises(ConfigError, match=r"yolo_nas_n\.onnx takes pictures of .* at 256x256"):
-        check_teacher(ONNX, (256, 320))
+        check_teacher(ONNX, (256, 416))
     with pytest.raises(EngineLoadError, match="nowhere"):
-        check_teacher("nowhere.pth", (320,))
+        check_teacher("nowhere.pth", (416,))
