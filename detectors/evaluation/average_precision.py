@@ -62,18 +62,23 @@ class Metrics:
 
     @property
     def map50(self) -> float:
-        """Mean over the classes at IoU 0.5."""
-        return float(np.nanmean(self.ap50))
+        """Mean over the classes at IoU 0.5; nan when none has a box."""
+        return _mean(self.ap50)
 
     @property
     def map50_95(self) -> float:
         """Mean over the classes and the IoU thresholds 0.50, 0.55 ... 0.95."""
-        return float(np.nanmean(self.ap50_95))
+        return _mean(self.ap50_95)
 
     def named(self, class_names: Sequence[str]) -> dict[str, object]:
         """Rounded figures for logs and reports."""
         ap50 = {n: round(float(v), 4) for n, v in zip(class_names, self.ap50, strict=True)}
         return {"map50": round(self.map50, 4), "map50_95": round(self.map50_95, 4), "ap50": ap50}
+
+
+def _mean(per_class: F64) -> float:
+    there = per_class[np.isfinite(per_class)]
+    return float(there.mean()) if len(there) else float("nan")
 
 
 def evaluate(found: Sequence[Found], truths: Sequence[Truth], classes: int) -> Metrics:

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import NodeProto, numpy_helper
 
 from pipeline.core.arrays import AnyArray
+from pipeline.core.errors import EngineLoadError
 
 
 class Graph:
@@ -27,8 +29,11 @@ class Graph:
 
     @classmethod
     def load(cls, path: Path) -> Graph:
-        """Read a model file."""
-        return cls(onnx.load(path))
+        """Read a model file. Raises `EngineLoadError` when it is no ONNX file."""
+        try:
+            return cls(onnx.load(path))
+        except DecodeError as error:
+            raise EngineLoadError(f"model {path}: is no ONNX file") from error
 
     def rebuilt(
         self, nodes: Iterable[NodeProto], constants: dict[str, AnyArray]

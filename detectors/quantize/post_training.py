@@ -16,6 +16,7 @@ from detectors.training.data import read_dataset, read_image
 from detectors.yolo_nas.detector import Description
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32
+from pipeline.core.errors import EngineLoadError
 
 Method = Literal["mse", "percentile"]
 FLOAT_PARTS = ("_pred/",)
@@ -36,10 +37,12 @@ def quantize_file(
 
     `pictures` of the split train of the data set `calibrate` show the ranges of activations.
     `signed` is the form for TensorRT: int8 with zero point 0 throughout. Nodes with one of `skip`
-    in their name stay float.
+    in their name stay float. Raises `EngineLoadError` for a file that is no FP32 model of ours.
     """
     graph = Graph.load(source)
     metadata = {entry.key: entry.value for entry in graph.model.metadata_props}
+    if metadata.get("eyrie.precision") == "int8":
+        raise EngineLoadError(f"model {source}: is quantized already; give the FP32 file")
     processing = Description.read(metadata, source.name).processing
     left = [n.name for n in graph.nodes if any(part in n.name for part in skip)]
     tensors = activations(graph, left)

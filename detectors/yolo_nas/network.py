@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def _from_checkpoint(path: Path, sha256: str | None) -> Loaded:
 def import_torch(path: Path | str) -> None:
     """Raises `EngineLoadError` that says what to install where PyTorch is missing."""
     try:
-        import torch  # noqa: F401
+        importlib.import_module("torch")
     except ImportError as error:
         raise EngineLoadError(
             f"{path} needs PyTorch, which is not installed: pip install 'eyrie[train]', "

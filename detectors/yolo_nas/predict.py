@@ -152,8 +152,8 @@ class YoloNAS:
             "multi_label": multi_label_per_box,
             "class_agnostic": class_agnostic_nms,
         }
-        given = {key: value for key, value in said.items() if value is not None}
-        rule = replace(self.processing.rule, **given)  # type: ignore[arg-type]
+        given: dict[str, Any] = {key: v for key, v in said.items() if v is not None}
+        rule = replace(self.processing.rule, **given)
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         return self._answer(images, rule, batch_size)

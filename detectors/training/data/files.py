@@ -76,4 +76,4 @@ def inside(name: str, folder: Path, *others: Path) -> Path:
 
 
 def _without_dots(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are
+    return Path(os.path.normpath(path.absolute()))

@@ -78,13 +78,13 @@ class _Maker:
     def next(self) -> tuple[Batch, list[DataFault]]:
         """The next batch, and what was found to be wrong with the data since the last one."""
         try:
-            made = self._made.recv()
+            made: tuple[Batch, list[DataFault]] | _Ended = self._made.recv()
         except (EOFError, OSError):
             self.process.join(ENDING_S)
             made = _Ended(_ending(self.process.exitcode), False)
         if isinstance(made, _Ended):
             raise made.error()
-        return made  # type: ignore[no-any-return]
+        return made
 
     def close(self) -> None:
         self.process.kill()

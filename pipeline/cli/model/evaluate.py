@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.faults import guarded
+from pipeline.cli.model.options import AcceptLicence, Sha256
 
 if TYPE_CHECKING:
     from detectors.evaluation import Evaluation, Scores
@@ -73,12 +74,8 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
-    ] = False,
-    sha256: Annotated[
-        str | None, typer.Option(help="What the SHA-256 of the model file must be.")
-    ] = None,
+    accept_licence: AcceptLicence = False,
+    sha256: Sha256 = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Average precision of a model by COCO's rules, each class only where it is labelled."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli.faults import guarded
+from pipeline.cli.model.options import AcceptLicence, Sha256
 
 
 def export(
@@ -29,29 +30,34 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Store large kernels in half precision.")
     ] = False,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
-    ] = False,
-    sha256: Annotated[
-        str | None, typer.Option(help="What the SHA-256 of the checkpoint must be.")
-    ] = None,
+    accept_licence: AcceptLicence = False,
+    sha256: Sha256 = None,
 ) -> None:
     """Fuse a checkpoint and write it as ONNX, verified against the checkpoint."""
 
     def work() -> int:
-        import json
-
         from detectors.export import export as write
         from detectors.yolo_nas.checkpoint import read
 
         loaded = read(checkpoint, accept_licence=accept_licence, sha256=sha256)
         path = out or _beside(checkpoint)
-        said = json.loads(metrics.read_text(encoding="utf-8")) if metrics else {}
+        said = _figures(metrics) if metrics else {}
         write(loaded, path, _sides(size), {"command": note, "metrics": said}, half)
         typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
         return 0
 
     guarded(work)
+
+
+def _figures(path: Path) -> Any:
+    import json
+
+    from pipeline.core.errors import ConfigError
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError("--metrics", f"{path} is no JSON: {error}") from error
 
 
 def _beside(checkpoint: str) -> Path:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.faults import guarded
+from pipeline.cli.model.options import AcceptLicence, Sha256
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
@@ -77,12 +78,8 @@ def predict(
     save_images: Annotated[
         bool, typer.Option(help="Write pictures and videos with boxes drawn.")
     ] = True,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
-    ] = False,
-    sha256: Annotated[
-        str | None, typer.Option(help="What the SHA-256 of the model file must be.")
-    ] = None,
+    accept_licence: AcceptLicence = False,
+    sha256: Sha256 = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Detect in pictures and videos; draw what is found, and write it as JSON lines."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.cli.faults import guarded
+from pipeline.cli.model.options import AcceptLicence, Sha256
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
@@ -62,12 +63,8 @@ def pseudo_label(
     no_empty: Annotated[
         bool, typer.Option("--no-empty", help="Leave out pictures without a box.")
     ] = False,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept the terms of the model's weights.")
-    ] = False,
-    sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="What the model file's SHA-256 must be.")
-    ] = None,
+    accept_licence: AcceptLicence = False,
+    sha256: Sha256 = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no account.")] = False,
 ) -> None:
     """Label footage that nobody has, and keep what the model is sure of as a training set."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.faults import guarded
+from pipeline.cli.model.options import AcceptLicence, Sha256
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
@@ -38,12 +39,8 @@ def summary(
         int | None, typer.Option(min=1, help="Number of classes of a variant (default 80).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept the licence of downloaded weights.")
-    ] = False,
-    sha256: Annotated[
-        str | None, typer.Option(help="What the SHA-256 of the model file must be.")
-    ] = None,
+    accept_licence: AcceptLicence = False,
+    sha256: Sha256 = None,
 ) -> None:
     """Modules with their inputs, outputs, parameters and multiplications, and honest totals."""
 

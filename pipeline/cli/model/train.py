@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.faults import guarded
+from pipeline.cli.model.options import AcceptLicence, Sha256
 
 
 def train(
@@ -24,10 +25,8 @@ def train(
     start: Annotated[
         str | None, typer.Option("--from", help="A checkpoint to begin from: path, name or URL.")
     ] = None,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Of weights that --from downloads.")
-    ] = False,
-    sha256: Annotated[str | None, typer.Option(help="Of the file that --from names.")] = None,
+    accept_licence: AcceptLicence = False,
+    sha256: Sha256 = None,
     classes: Annotated[
         str | None, typer.Option(help="Names, by commas; else those of the data.")
     ] = None,
