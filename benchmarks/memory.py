@@ -62,10 +62,8 @@ def _pss_mb(pid: int) -> float:
 
 def training(data: Path, pictures: int, out: Path) -> dict[str, Any]:
     """Peak of the training that the module describes."""
-    return peak_mb(
-        ["model", "train", "--data", str(data), "--out", str(out), "--sizes", "320", "--batch", "32",
-         "--pictures", str(pictures), "--device", "cpu", "--quiet"]
-    )  # fmt: skip
+    options = ["--sizes", "320", "--batch", "32", "--pictures", str(pictures), "--device", "cpu"]
+    return peak_mb(["model", "train", "--data", str(data), "--out", str(out), *options, "--quiet"])
 
 
 def prediction(count: int, folder: Path, out: Path) -> dict[str, Any]:
@@ -75,10 +73,10 @@ def prediction(count: int, folder: Path, out: Path) -> dict[str, Any]:
     image = rng.integers(0, 256, (SIDE_PX, SIDE_PX, 3), np.uint8)
     for number in range(count):
         cv2.imwrite(str(folder / f"{number:06d}.jpg"), np.roll(image, number, axis=1))
+    options = ["--no-save-images", "--quiet"]
     return peak_mb(
-        ["model", "predict", "yolo_nas_n_int8", str(folder), "--out", str(out), "--no-save-images",
-         "--quiet"]
-    )  # fmt: skip
+        ["model", "predict", "yolo_nas_n_int8", str(folder), "--out", str(out), *options]
+    )
 
 
 def main() -> None:

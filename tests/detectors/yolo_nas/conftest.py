@@ -1,4 +1,4 @@
-"""Models filled by the rule."""
+"""Models filled by the rule, and one that needs no weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from detectors.letterbox import Letterbox
+from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.processing import Processing
+from tests.detectors.yolo_nas.bright import Bright
 
 if TYPE_CHECKING:
     from detectors.yolo_nas.model import YoloNASModule
@@ -29,3 +34,13 @@ def filled(rule: ModuleType) -> Callable[[str, int], YoloNASModule]:
         return model.eval()
 
     return make
+
+
+@pytest.fixture
+def network() -> Bright:
+    return Bright()
+
+
+@pytest.fixture
+def model(network: Bright) -> YoloNAS:
+    return YoloNAS(network, Processing(("lamp",), Letterbox(64, 64, pad_value=0)))
