@@ -33,7 +33,7 @@ services: .venv/dev  ## Install the servers that the tests talk to, where that i
 	bash tests/services/install.sh
 
 lock: | $(BIN)/uv  ## Choose versions anew.
-	$(BIN)/uv pip compile --quiet --no-header --upgrade pyproject.toml --extra train --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --no-header --upgrade pyproject.toml --extra train --extra openvino --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --no-header pyproject.toml -c requirements/dev.txt -o requirements/base.txt
 
 clean:  ## Remove what make has made.
