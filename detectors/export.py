@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 import torch
 
+from detectors.yolo_nas.attach_proof import attach
 from detectors.yolo_nas.checkpoint import Checkpoint
 from detectors.yolo_nas.detector import METADATA_KEY
 from detectors.yolo_nas.fuse import fold_batch_norms
@@ -49,8 +50,9 @@ def export(
 
     `training` is what the metadata say of the training besides what the checkpoint does. `half`
     stores kernels of `LARGE_KERNEL` or more values in half precision: a smaller file, which no
-    longer computes exactly what the checkpoint does; the arithmetic stays float32. Raises
-    ValueError when the file computes something else than the checkpoint's model.
+    longer computes exactly what the checkpoint does; the arithmetic stays float32. The file holds
+    its own answers to two pictures, see `detectors.yolo_nas.proof`. Raises ValueError when the file
+    computes something else than the checkpoint's model.
     """
     processing = checkpoint.processing
     if size is not None:
@@ -63,6 +65,7 @@ def export(
     _write(model, out, processing.input_size)
     _annotate(out, describe(checkpoint, processing, training or {}), half)
     _verify(model, out, processing)
+    attach(out)
     log.info("%s: %.2f MB", out, out.stat().st_size / 1e6)
 
 

@@ -1,85 +1,110 @@
-"""How large activations get: a histogram per tensor over calibration pictures, and a clip from it.
-
-The top bits of a float32 are a logarithm: with its sign cleared and 17 bits shifted out, 64 bins
-cover each factor of two, so one pass with fixed bins serves tensors of any range.
-"""
+"""How large activations get: pictures go through the float graph, and a range comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
 import onnx
+import onnxruntime
 
-from pipeline.core.arrays import F32, F64, I64
+from detectors.quantize.clipping import METHODS, Method, clip
+from detectors.quantize.graph import Graph
+from detectors.quantize.histogram import Histogram
+from detectors.quantize.placement import groups
+from pipeline.core.arrays import F32
+from pipeline.core.errors import EngineLoadError, EngineRunError
+from pipeline.core.log import one_line
 
-SHIFT = 17
-BINS_PER_OCTAVE = 1 << (23 - SHIFT)
-BINS = int(np.float32(2.0**20).view(np.uint32) >> SHIFT)
-EDGES: F32 = (np.arange(BINS + 1, dtype=np.uint32) << SHIFT).view(np.float32)
-CLIP_OCTAVES = 4  # how far below the largest value the best clip is looked for
-
-Method = Literal["mse", "percentile"]
-
-
-@dataclass(slots=True)
-class Histogram:
-    """Magnitudes of one tensor; `negative` tells whether any value was below zero."""
-
-    counts: I64 = field(default_factory=lambda: np.zeros(BINS, np.int64))
-    negative: bool = False
-
-    def add(self, values: F32) -> None:
-        """Count the values of one array of any shape."""
-        bins = (values.ravel().view(np.uint32) & 0x7FFFFFFF) >> SHIFT
-        self.negative = self.negative or bool((values < 0).any())
-        self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
-
-    def clip(self, method: Method, levels: int, percentile: float = 99.99) -> float:
-        """The magnitude at which to saturate when `levels` steps reach from zero to it.
-
-        `mse` has the least squared error, rounding and saturation together; `percentile` leaves
-        out the largest values.
-        """
-        last = int(np.flatnonzero(self.counts)[-1])
-        if last == 0:
-            return 1.0
-        if method == "percentile":
-            share = np.cumsum(self.counts) / self.counts.sum()
-            return float(EDGES[int(np.searchsorted(share, percentile / 100)) + 1])
-        first = max(last - CLIP_OCTAVES * BINS_PER_OCTAVE, 0)
-        candidates = EDGES[first + 1 : last + 2]
-        errors = [self._squared_error(float(clip), levels) for clip in candidates]
-        return float(candidates[int(np.argmin(errors))])
-
-    def _squared_error(self, clip: float, levels: int) -> float:
-        centres: F64 = (EDGES[:-1].astype(np.float64) + EDGES[1:]) / 2
-        rounding = np.minimum((clip / levels) ** 2 / 12, centres**2)
-        saturation = np.square(centres - clip)
-        return float((self.counts * np.where(centres > clip, saturation, rounding)).sum())
+__all__ = ["METHODS", "Histogram", "Method", "clips", "collect", "ranges", "run"]
 
 
-def collect(
-    model: onnx.ModelProto, tensors: Iterable[str], inputs: Iterable[F32]
-) -> dict[str, Histogram]:
-    """Run `inputs`, one batch each, through `model` and count the values of `tensors`."""
-    import onnxruntime
+def ranges(
+    graph: Graph, tensors: Collection[str], batches: Iterable[F32], method: Method
+) -> dict[str, float]:
+    """The largest magnitude that each of `tensors` is to represent, see `clips`; those that share
+    a grid share it, also where only a part of the convolutions is quantized later.
 
-    names = list(tensors)
+    Every batch (B, 3, H, W) of `batches` is run, once. Blocks. Raises as `collect`.
+    """
+    return clips(collect(graph, tensors, batches), method, groups(graph, tensors))
+
+
+def clips(
+    histograms: Mapping[str, Histogram], method: Method, shared: Iterable[Collection[str]] = ()
+) -> dict[str, float]:
+    """A clip for each tensor by one rule of `detectors.quantize.clipping`; the tensors of each
+    group of `shared` have one, from all their values together."""
+    found: dict[str, float] = {}
+    for group in shared:
+        joint = clip(Histogram.joined(histograms[name] for name in group), method)
+        found |= dict.fromkeys(group, joint)
+    for name, histogram in histograms.items():
+        if name not in found:
+            found[name] = clip(histogram, method)
+    return found
+
+
+def collect(graph: Graph, tensors: Iterable[str], batches: Iterable[F32]) -> dict[str, Histogram]:
+    """Run all of `batches` through the graph and count the values of `tensors`.
+
+    Memory does not grow with their number. Raises `EngineLoadError` when ONNX Runtime does not
+    take the graph, `EngineRunError` when it cannot run it or a tensor becomes infinite or no
+    number, and ValueError when there is no batch.
+    """
+    histograms = {name: Histogram() for name in tensors}
+    empty = True
+    model = graph.rebuilt(graph.nodes, graph.constants)
+    for outputs in run(model, list(histograms), batches):
+        empty = False
+        for (name, histogram), values in zip(histograms.items(), outputs, strict=True):
+            try:
+                histogram.add(values)
+            except ValueError as error:
+                raise EngineRunError(f"calibration: tensor {name!r} {error}") from error
+    if empty:
+        raise ValueError("no batch to calibrate on")
+    return histograms
+
+
+def run(
+    model: onnx.ModelProto,
+    tensors: Sequence[str],
+    batches: Iterable[F32],
+    *,
+    as_written: bool = False,
+) -> Iterator[list[F32]]:
+    """For each batch, the values of `tensors`, inner ones too, on ONNX Runtime.
+
+    `as_written` computes node by node, integers between a QuantizeLinear and a DequantizeLinear in
+    float32: slower, and the same on every processor. Raises `EngineLoadError` and `EngineRunError`.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its errors arrive as exceptions
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(
+            _showing(model, tensors), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        why = one_line(str(error))[:300]
+        raise EngineLoadError(f"ONNX Runtime does not take the graph: {why}") from error
+    source = session.get_inputs()[0].name
+    for batch in batches:
+        try:
+            outputs = session.run(list(tensors), {source: batch})
+        except Exception as error:
+            why = one_line(str(error))[:300]
+            raise EngineRunError(f"the graph cannot be run: {why}") from error
+        yield outputs
+
+
+def _showing(model: onnx.ModelProto, tensors: Sequence[str]) -> bytes:
+    """The model with `tensors` among its outputs."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     kept = {output.name for output in watched.graph.output}
     watched.graph.output.extend(
-        onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in kept
+        onnx.helper.make_empty_tensor_value_info(name) for name in tensors if name not in kept
     )
-    session = onnxruntime.InferenceSession(
-        watched.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    histograms = {name: Histogram() for name in names}
-    source = session.get_inputs()[0].name
-    for batch in inputs:
-        for name, values in zip(names, session.run(names, {source: batch}), strict=True):
-            histograms[name].add(values)
-    return histograms
+    return bytes(watched.SerializeToString())

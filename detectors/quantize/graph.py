@@ -35,6 +35,10 @@ class Graph:
         except DecodeError as error:
             raise EngineLoadError(f"model {path}: is no ONNX file") from error
 
+    def layer_names(self) -> list[str]:
+        """The names of all convolutions, transposed ones too, in graph order."""
+        return [node.name for node in self.nodes if node.op_type in ("Conv", "ConvTranspose")]
+
     def rebuilt(
         self, nodes: Iterable[NodeProto], constants: dict[str, AnyArray]
     ) -> onnx.ModelProto:

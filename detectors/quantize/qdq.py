@@ -1,219 +1,148 @@
 """Rewriting a float graph so that it stays in 8 bits between its convolutions.
 
-Every quantized tensor passes a QuantizeLinear/DequantizeLinear pair, which runtimes fuse with the
-operators around it. Kernels are symmetric int8 with a scale per output channel; activations have
-one scale and a fixed zero point: uint8 with zero point 0 where they are never negative, as after a
-ReLU, which then costs nothing, and uint8 around 128 elsewhere. The `signed` scheme has int8 with
-zero point 0 everywhere, which TensorRT wants. Biases are int32.
+Every tensor with a grid passes a QuantizeLinear/DequantizeLinear pair, which runtimes fuse with the
+operators around it. All is symmetric int8 with zero point 0: kernels with one scale per output
+channel, activations with one per tensor. Biases are int32. A runtime whose kernels want another
+form derives it at load.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import NodeProto
 
-from detectors.quantize.calibrate import Histogram, Method
 from detectors.quantize.graph import Graph
+from detectors.quantize.placement import Placement, groups
 from pipeline.core.arrays import F32, AnyArray
 
-CONVOLUTIONS = ("Conv", "ConvTranspose")
-SAME_SCALE = ("MaxPool", "Concat")
+__all__ = [
+    "OPSET",
+    "activation_scale",
+    "activations",
+    "groups",
+    "layer_names",
+    "quantize",
+    "quantize_kernel",
+]
+
+OPSET = 19
 INT8_MAX = 127
-UINT8_MAX = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Real = (integer - zero_point) * scale."""
-
-    scale: float
-    zero_point: int
-    dtype: type[np.uint8] | type[np.int8]
-
-
-@dataclass(frozen=True, slots=True)
-class Scheme:
-    """How activations are put on a grid; see the module's docstring."""
-
-    signed: bool = False
-    method: Method = "mse"
-
-    def grid(self, histogram: Histogram, known_max: float | None = None) -> Grid:
-        """The grid of a tensor, or of several that share one, from their joint histogram."""
-        one_sided = not (self.signed or histogram.negative)
-        levels = UINT8_MAX if one_sided else INT8_MAX
-        scale = (known_max or histogram.clip(self.method, levels)) / levels
-        if self.signed:
-            return Grid(scale, 0, np.int8)
-        return Grid(scale, 0 if one_sided else 128, np.uint8)
+def layer_names(graph: Graph) -> list[str]:
+    """The names of all convolutions, transposed ones too, in the order of the graph."""
+    return graph.layer_names()
 
 
 def activations(graph: Graph, skip: Collection[str] = ()) -> list[str]:
-    """The tensors to quantize: what convolutions read, and what joins on the way there.
+    """The tensors to quantize when the convolutions named in `skip` stay float.
 
-    Nodes named in `skip` keep float kernels; what they read is quantized all the same.
+    Raises `ValueError` when `skip` names what is no convolution of the graph.
     """
-    wanted: dict[str, None] = {}
-    for node in graph.nodes:
-        if node.op_type in CONVOLUTIONS:
-            _want(graph, node.input[0], wanted)
-            if node.name not in skip:
-                _want(graph, _after_relu(graph, node), wanted)
-    return list(wanted)
+    return list(Placement(graph, skip).tensors)
 
 
 def quantize(
-    graph: Graph,
-    histograms: Mapping[str, Histogram],
-    scheme: Scheme,
-    *,
-    skip: Collection[str] = (),
-    input_max: float = 1.0,
+    graph: Graph, ranges: Mapping[str, float], *, skip: Collection[str] = ()
 ) -> onnx.ModelProto:
-    """The rewritten model; `histograms` are those of `activations(graph, skip)`."""
-    writer = _Writer(graph, _grids(graph, histograms, scheme, input_max))
+    """The rewritten model; the convolutions named in `skip` keep float kernels.
+
+    `ranges` holds for each of `activations(graph, skip)` the largest magnitude that it can
+    represent: the scale is range / 127. Others are ignored. Tensors that share a grid get the
+    largest range of their group.
+
+    Raises `ValueError` for a missing, negative or infinite range, or an unknown name in `skip`.
+    """
+    placement = Placement(graph, skip)
+    for name in placement.tensors:
+        if not math.isfinite(ranges.get(name, math.nan)) or ranges[name] < 0:
+            raise ValueError(f"the range of {name} is {ranges.get(name)}; it must be 0 or more")
+    tops = {name: ranges[name] for name in placement.tensors}
+    for group in groups(graph, tops):
+        tops |= dict.fromkeys(group, max(tops[name] for name in group))
+    scales = {name: activation_scale(top) for name, top in tops.items()}
+    writer = _Writer(placement, scales)
     for node in graph.nodes:
-        writer.add(node, quantized=node.op_type in CONVOLUTIONS and node.name not in skip)
+        writer.add(node)
     model = graph.rebuilt(writer.inputs + writer.nodes, writer.constants)
+    if model.opset_import[0].version < OPSET:
+        model = onnx.version_converter.convert_version(model, OPSET)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _after_relu(graph: Graph, node: NodeProto) -> str:
-    """The output of `node`, or of the ReLU that alone follows it."""
-    made = str(node.output[0])
-    followers = graph.consumers[made]
-    if [follower.op_type for follower in followers] == ["Relu"]:
-        made = str(followers[0].output[0])
-    return made
-
-
-def _want(graph: Graph, tensor: str, wanted: dict[str, None]) -> None:
-    """Add `tensor` and, through joins and pools, what it is made of."""
-    if tensor in wanted or tensor in graph.constants:
-        return
-    wanted[tensor] = None
-    producer = graph.producers.get(tensor)
-    if producer is not None and producer.op_type in (*SAME_SCALE, "Add"):
-        for name in producer.input:
-            _want(graph, _scaled_source(graph, name)[0], wanted)
-
-
-def _scaled_source(graph: Graph, tensor: str) -> tuple[str, float]:
-    """(x, a) when `tensor` is a * x with a positive constant a, else (tensor, 1)."""
-    node = graph.producers.get(tensor)
-    if node is not None and node.op_type == "Mul" and len(graph.consumers[tensor]) == 1:
-        for factor, other in (node.input, reversed(node.input)):
-            value = graph.constants.get(factor)
-            if value is not None and value.size == 1 and float(value.item()) > 0:
-                return other, float(value.item())
-    return tensor, 1.0
-
-
-def _grids(
-    graph: Graph, histograms: Mapping[str, Histogram], scheme: Scheme, input_max: float
-) -> dict[str, Grid]:
-    """Grids by tensor.
-
-    Pools and joins share theirs with what only they read, and so move bytes; but what is never
-    negative keeps its zero point of 0, without which its ReLU would not be free.
-    """
-    leader = {name: name for name in histograms}
-
-    def find(name: str) -> str:
-        while leader[name] != name:
-            name = leader[name]
-        return name
-
-    for node in graph.nodes:
-        if node.op_type in SAME_SCALE and node.output[0] in histograms:
-            made = node.output[0]
-            for name in node.input:
-                alone = node.op_type == "MaxPool" or len(graph.consumers[name]) == 1
-                if alone and histograms[name].negative == histograms[made].negative:
-                    leader[find(name)] = find(made)
-    joint: dict[str, Histogram] = {}
-    for name, histogram in histograms.items():
-        total = joint.setdefault(find(name), Histogram())
-        total.counts += histogram.counts
-        total.negative |= histogram.negative
-    inputs = {value.name for value in graph.model.graph.input}
-    known = dict.fromkeys(inputs, input_max)
-    return {name: scheme.grid(joint[find(name)], known.get(name)) for name in histograms}
-
-
 class _Writer:
-    """Emits the nodes of the rewritten graph."""
+    """Emits the nodes of the rewritten graph; `scales` are those of the tensors with a grid."""
 
-    def __init__(self, graph: Graph, grids: Mapping[str, Grid]) -> None:
-        self.graph, self.grids = graph, grids
+    def __init__(self, placement: Placement, scales: Mapping[str, float]) -> None:
+        self.placement, self.scales = placement, scales
+        self.graph = placement.graph
         self.nodes: list[NodeProto] = []
         self.inputs: list[NodeProto] = []
-        self.constants: dict[str, AnyArray] = dict(graph.constants)
-        for value in graph.model.graph.input:
-            if value.name in grids:
+        self.constants: dict[str, AnyArray] = dict(self.graph.constants)
+        for value in self.graph.model.graph.input:
+            if value.name in scales:
                 self.inputs += self._pair(value.name)
 
-    def add(self, node: NodeProto, *, quantized: bool) -> None:
+    def add(self, node: NodeProto) -> None:
         """Emit `node` on dequantized tensors, and quantize what it makes where there is a grid."""
         copy = NodeProto()
         copy.CopyFrom(node)
         for n, name in enumerate(node.input):
-            if node.op_type == "Add":
-                copy.input[n] = self._shortcut(name)
-            elif name in self.grids:
+            if node.op_type == "Add" and self.placement.adds_integers(node):
+                copy.input[n] = self._term(name)
+            elif self.placement.reads_integers(node, name):
                 copy.input[n] = _dequantized(name)
-        if quantized:
-            self._quantize_kernel(copy, self.grids[node.input[0]])
+        if self.placement.has_integer_kernel(node):
+            self._quantize_kernel(copy, self.scales[node.input[0]])
         if not self._is_absorbed(node):
             self.nodes.append(copy)
         for name in node.output:
-            if name in self.grids:
+            if name in self.scales:
                 self.nodes += self._pair(name)
 
     def _is_absorbed(self, node: NodeProto) -> bool:
-        """Whether a product became the scale of a shortcut."""
+        """Whether a product became the scale of a term."""
         made = str(node.output[0])
-        readers = [reader.op_type for reader in self.graph.consumers[made]]
-        source, _ = _scaled_source(self.graph, made)
-        return readers == ["Add"] and source != made and source in self.grids
+        readers = self.graph.consumers[made]
+        return (
+            [reader.op_type for reader in readers] == ["Add"]
+            and self.placement.adds_integers(readers[0])
+            and self.placement.scaled_source(made)[0] != made
+        )
 
-    def _shortcut(self, name: str) -> str:
+    def _term(self, name: str) -> str:
         """What an Add reads: a * x needs no product, x is dequantized with a times its scale."""
-        source, factor = _scaled_source(self.graph, name)
-        if source not in self.grids:
-            return name
-        if source != name and f"{name}.scale" not in self.constants:
-            scale = self.grids[source].scale * factor
-            self.constants[f"{name}.scale"] = np.array(scale, np.float32)
-            parts = [f"{source}.quantized", f"{name}.scale", f"{source}.zero_point"]
-            self.nodes.append(_dequantize(parts, name))
+        source, factor = self.placement.scaled_source(name)
+        if source != name:
+            scale, zero = f"{name}.scale", f"{source}.zero_point"
+            self.constants[scale] = np.array(self.scales[source] * factor, np.float32)
+            self.nodes.append(_dequantize([f"{source}.quantized", scale, zero], name))
         return _dequantized(name)
 
     def _pair(self, name: str) -> list[NodeProto]:
-        grid = self.grids[name]
-        self.constants[f"{name}.scale"] = np.array(grid.scale, np.float32)
-        self.constants[f"{name}.zero_point"] = np.asarray(grid.zero_point, grid.dtype)
+        self.constants[f"{name}.scale"] = np.array(self.scales[name], np.float32)
+        self.constants[f"{name}.zero_point"] = np.array(0, np.int8)
         how = [f"{name}.scale", f"{name}.zero_point"]
         integers = f"{name}.quantized"
         return [
-            onnx.helper.make_node("QuantizeLinear", [name, *how], [integers]),
+            onnx.helper.make_node("QuantizeLinear", [name, *how], [integers], f"{name}.quantize"),
             _dequantize([integers, *how], name),
         ]
 
-    def _quantize_kernel(self, node: NodeProto, source: Grid) -> None:
+    def _quantize_kernel(self, node: NodeProto, input_scale: float) -> None:
         kernel = self.graph.constants[node.input[1]].astype(np.float32)
         axis = 0 if node.op_type == "Conv" else 1
         integers, scale = quantize_kernel(kernel, axis)
         node.input[1] = self._constant(node.input[1], integers, scale, axis)
         if len(node.input) > 2:
             bias = self.graph.constants[node.input[2]].astype(np.float64)
-            scale_of_sum = (scale.astype(np.float64) * source.scale).astype(np.float32)
+            scale_of_sum = (scale.astype(np.float64) * input_scale).astype(np.float32)
             steps = np.rint(bias / scale_of_sum).clip(-(2**31), 2**31 - 1).astype(np.int32)
             node.input[2] = self._constant(node.input[2], steps, scale_of_sum, 0)
 
@@ -223,6 +152,11 @@ class _Writer:
         self.constants |= parts
         self.nodes.append(_dequantize(list(parts), name, axis=axis))
         return _dequantized(name)
+
+
+def activation_scale(top: float) -> float:
+    """The step of a grid that ends at `top`, 0 or more; at 1 where `top` is 0."""
+    return (top or 1.0) / INT8_MAX
 
 
 def quantize_kernel(kernel: F32, axis: int) -> tuple[AnyArray, F32]:
@@ -236,7 +170,10 @@ def quantize_kernel(kernel: F32, axis: int) -> tuple[AnyArray, F32]:
 
 
 def _dequantize(parts: list[str], name: str, **attributes: Any) -> NodeProto:
-    return onnx.helper.make_node("DequantizeLinear", parts, [_dequantized(name)], **attributes)
+    made = [_dequantized(name)]
+    return onnx.helper.make_node(
+        "DequantizeLinear", parts, made, f"{name}.dequantize", **attributes
+    )
 
 
 def _dequantized(name: str) -> str:

@@ -38,8 +38,9 @@ class Learner:
     """The state of a run and what one batch does to it.
 
     Begins from `saved`, an earlier `state()`; else from `source`, the checkpoint that
-    `recipe.start` names where it has been read already; else as the recipe says. Several
-    `processes` do the same steps, each with its part of every batch.
+    `recipe.start` names where it has been read already; else as the recipe says. `network` is
+    trained instead of the one that these make; it takes the weights of `saved`. Several `processes`
+    do the same steps, each with its part of every batch.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Learner:
         *,
         saved: dict[str, Any] | None = None,
         source: Checkpoint | None = None,
+        network: YoloNASModule | None = None,
         device: torch.device = CPU,
         processes: Processes = ALONE,
     ) -> None:
@@ -57,7 +59,7 @@ class Learner:
         self.stop_asked = self.stop = False
         """Ask in any process: with the next batch all agree to `stop`, and none waits for ever."""
         self.notes: tuple[str, ...] = ()
-        self.model = self._network(saved, source)
+        self.model = self._laid_out(network or self._network(saved, source))
         self.ema = Ema(self.model, recipe.ema_limit)
         freeze(self.model, recipe.freeze)
         if processes.size > 1:
@@ -116,8 +118,10 @@ class Learner:
             self.notes, model = begun.notes, begun.model
         else:
             model = like(recipe.variant, len(recipe.class_names), saved["net"])
-        model.to(self.device)
-        return model.to(memory_format=LAYOUT)
+        return model
+
+    def _laid_out(self, model: YoloNASModule) -> YoloNASModule:
+        return model.to(self.device).to(memory_format=LAYOUT)
 
     def _restore(self, saved: dict[str, Any]) -> None:
         self.model.load_state_dict(saved["net"])
@@ -136,7 +140,7 @@ class Learner:
         pixels = torch.from_numpy(batch.images).to(self.device)
         images = pixels.to(torch.float32, memory_format=LAYOUT).div_(255)
         with self.precision.reduced():
-            raw = self.model.heads.raw(self.model.neck(*self.model.backbone(images)))
+            raw = self.model.raw(images)
         return raw, images
 
     def _losses(self, raw: RawOutput, images: Tensor, batch: Batch) -> Losses:

@@ -28,6 +28,7 @@ from detectors.training.validation import Verdict, judge
 
 if TYPE_CHECKING:
     from detectors.yolo_nas.checkpoint import Checkpoint
+    from detectors.yolo_nas.model import YoloNASModule
 
 log = logging.getLogger(__name__)
 
@@ -83,19 +84,25 @@ class Trainer:
         *,
         resume: bool = False,
         source: Checkpoint | None = None,
+        network: YoloNASModule | None = None,
         device: torch.device = CPU,
         processes: Processes = ALONE,
         watcher: Watcher | None = None,
         workers: int = 1,
     ) -> None:
-        """See `Learner` for `source`, `Loader` for `workers`. Raises `ConfigError` where things do
-        not fit together."""
+        """See `Learner` for `source` and `network`, `Loader` for `workers`. Raises `ConfigError`
+        where things do not fit together."""
         self.recipe, self.out = recipe, out
         saved = files.read_last(out) if resume else None
         if saved is not None:
             files.check_same_run(saved, recipe)
         self.learner = Learner(
-            recipe, saved=saved, source=source, device=device, processes=processes
+            recipe,
+            saved=saved,
+            source=source,
+            network=network,
+            device=device,
+            processes=processes,
         )
         self.pace = Pace()
         self.best: float | None = saved["best"] if saved else None

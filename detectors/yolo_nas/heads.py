@@ -7,7 +7,7 @@ of a box is the expectation over `REG_MAX + 1` bins, in units of the level's str
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -84,12 +84,17 @@ class Heads(nn.Module):
 
     def raw(self, features: Sequence[Tensor]) -> RawOutput:
         """The undecoded predictions of all levels, stride 8 first, each row by row."""
-        distances, logits = [], []
-        for head, feature in zip(self.children(), features, strict=True):
-            distance, logit = head(feature)
+        return self.joined(
+            head(feature) for head, feature in zip(self.children(), features, strict=True)
+        )
+
+    def joined(self, levels: Iterable[tuple[Tensor, Tensor]]) -> RawOutput:
+        """What each level's `DFLHead` predicts, stride 8 first, as one."""
+        distances, logits, sizes = [], [], []
+        for distance, logit in levels:
             distances.append(_by_anchor(distance))
             logits.append(_by_anchor(logit))
-        sizes = [(int(f.shape[2]), int(f.shape[3])) for f in features]
+            sizes.append((int(logit.shape[2]), int(logit.shape[3])))
         boxes, points, strides = anchor_grid(sizes, self.bins)
         counts = [h * w for h, w in sizes]
         return RawOutput(

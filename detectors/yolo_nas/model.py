@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from detectors.yolo_nas import fuse
 from detectors.yolo_nas.backbone import Backbone
-from detectors.yolo_nas.heads import Heads
+from detectors.yolo_nas.heads import Heads, RawOutput
 from detectors.yolo_nas.neck import Neck
 from detectors.yolo_nas.variants import Variant, variant
 
@@ -32,6 +32,10 @@ class YoloNASModule(nn.Module):
     def forward(self, images: Tensor) -> Any:
         decoded, raw = self.heads(self.neck(*self.backbone(images)))
         return decoded if _tracing() else (decoded, raw)
+
+    def raw(self, images: Tensor) -> RawOutput:
+        """What the loss reads, without decoding it."""
+        return self.heads.raw(self.neck(*self.backbone(images)))
 
     def fuse(self, *, full: bool = False) -> Self:
         """Fuse the branches of every QARepVGG block in place and return the model.
