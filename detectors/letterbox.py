@@ -68,11 +68,23 @@ class Letterbox:
 
     def transform(self, height: int, width: int) -> Transform:
         """The transform of an image of that size."""
-        return self._place(height, width)[0]
+        return self.place(height, width)[0]
+
+    def place(self, height: int, width: int) -> tuple[Transform, tuple[int, int]]:
+        """The transform of an image of that size, and the size (height, width) it comes to."""
+        fit_height, fit_width = size = self._fit()
+        scale_x, scale_y = fit_width / width, fit_height / height
+        if self.keep_aspect:
+            scale_x = scale_y = min(scale_x, scale_y)
+            size = max(1, round(height * scale_y)), max(1, round(width * scale_x))
+        if self.placement == "bottom_right":
+            return Transform(scale_x, scale_y, 0, 0), size
+        left, top = (self.width - size[1]) // 2, (self.height - size[0]) // 2
+        return Transform(scale_x, scale_y, left, top), size
 
     def pad(self, image: U8) -> tuple[U8, Transform]:
         """(H, W, 3) uint8 -> (height, width, 3) uint8 and the transform."""
-        transform, (height, width) = self._place(*image.shape[:2])
+        transform, (height, width) = self.place(*image.shape[:2])
         resized: Any = image
         if (height, width) != image.shape[:2]:
             resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -90,18 +102,6 @@ class Letterbox:
 
     def _fit(self) -> tuple[int, int]:
         return self.fit or (self.height, self.width)
-
-    def _place(self, height: int, width: int) -> tuple[Transform, tuple[int, int]]:
-        """The transform of an image of that size, and the size (height, width) it comes to."""
-        fit_height, fit_width = size = self._fit()
-        scale_x, scale_y = fit_width / width, fit_height / height
-        if self.keep_aspect:
-            scale_x = scale_y = min(scale_x, scale_y)
-            size = max(1, round(height * scale_y)), max(1, round(width * scale_x))
-        if self.placement == "bottom_right":
-            return Transform(scale_x, scale_y, 0, 0), size
-        left, top = (self.width - size[1]) // 2, (self.height - size[0]) // 2
-        return Transform(scale_x, scale_y, left, top), size
 
 
 COCO = Letterbox(640, 640, fit=(636, 636))

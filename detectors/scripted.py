@@ -14,6 +14,7 @@ class ScriptedDetector:
     sha256 = "0" * 64
     precision: Precision = "fp32"
     engine_name = "none"
+    device = "none"
 
     def __init__(self, labels: Sequence[str], script: Callable[[U8], Detections]) -> None:
         self.labels = tuple(labels)

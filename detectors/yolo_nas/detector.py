@@ -13,23 +13,31 @@ from detectors.base import Engine, Precision, TensorSpec
 from detectors.letterbox import Transform
 from detectors.yolo_nas.postprocess import Suppression, suppress
 from detectors.yolo_nas.processing import Processing
+from detectors.yolo_nas.proof import STRIDES_PX, prove
 from pipeline.core.arrays import F32, U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineLoadError, EngineRunError
 from pipeline.core.log import one_line
 
 METADATA_KEY = "eyrie.model"
-STRIDES_PX = (8, 16, 32)
+INT8_SUFFIX = "_int8"
+FAMILY = "yolo_nas"
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
-def resolve(name_or_path: str) -> Path:
+def resolve(name_or_path: str, precision: Precision | None = None) -> Path:
     """The file of a bundled model, such as `yolo_nas_n_int8`, or of a path to an ONNX file.
 
-    Raises `EngineLoadError` that lists the bundled names.
+    Of a bundled model the file for `precision` is taken, whichever of them is named: the one
+    ending in `_int8`, else the one of floats. Raises `EngineLoadError` that lists the bundled
+    names.
     """
+    bundled = name_or_path
+    if precision is not None:
+        bundled = name_or_path.removesuffix(INT8_SUFFIX)
+        bundled += INT8_SUFFIX if precision == "int8" else ""
     try:
-        for path in (WEIGHTS / f"{name_or_path}.onnx", Path(name_or_path)):
+        for path in (WEIGHTS / f"{bundled}.onnx", Path(name_or_path)):
             if path.is_file():
                 return path
     except OSError as error:
@@ -57,8 +65,13 @@ class Description:
             )
         try:
             said: dict[str, Any] = json.loads(metadata[METADATA_KEY])
+            family = said.get("family", FAMILY)
+            if family != FAMILY:
+                raise EngineLoadError(
+                    f"model {where}: is of the family {family!r:.80}, no YOLO-NAS"
+                )
             return cls(str(said["variant"]), Processing.from_metadata(said))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise EngineLoadError(
                 f"model {where}: metadata {METADATA_KEY!r} is damaged: {error!r}"
             ) from error
@@ -95,7 +108,9 @@ class YoloNasDetector:
 
     Of boxes that overlap by more than `iou_threshold`, of whatever class, the best is kept.
     `classes` keeps only these labels. Raises `EngineLoadError` when the file is not a YOLO-NAS
-    model, its graph is not what its metadata says, or a wanted class is not among its labels.
+    model, its graph is not what its metadata says, a wanted class is not among its labels, or the
+    engine's answers are not those stored in the file: see `detectors.yolo_nas.proof`. Runs two
+    pictures for that.
     """
 
     def __init__(
@@ -114,6 +129,7 @@ class YoloNasDetector:
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.precision: Precision = engine.precision
         self.engine_name = engine.name
+        self.device = engine.device
         self._engine = engine
         self._processing = description.processing
         # One object is one detection, whatever it resembles: each would be tracked and counted.
@@ -121,6 +137,11 @@ class YoloNasDetector:
             conf=score_threshold, iou=iou_threshold, multi_label=False, class_agnostic=True
         )
         self._unwanted = self._columns_to_clear(classes, path)
+        try:
+            self.proof = prove(engine, self._processing, path.name)
+        except EngineRunError as error:
+            why = f"model {path.name}: cannot run the two test pictures: {error}"
+            raise EngineLoadError(why) from error
 
     def _columns_to_clear(self, classes: Sequence[str] | None, path: Path) -> list[int]:
         unknown = sorted(set(classes or ()) - set(self.labels))

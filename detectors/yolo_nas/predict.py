@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
+from detectors.engines.open import EngineOptions
 from detectors.yolo_nas import inputs, network
 from detectors.yolo_nas.inputs import InputError, Picture, Pictures
 from detectors.yolo_nas.network import Network
@@ -82,19 +83,26 @@ class YoloNAS:
 
     @classmethod
     def load(
-        cls, source: str | Path, *, accept_licence: bool = False, sha256: str | None = None
+        cls,
+        source: str | Path,
+        *,
+        accept_licence: bool = False,
+        sha256: str | None = None,
+        options: EngineOptions | None = None,
     ) -> YoloNAS:
         """From the name of a bundled model, an .onnx or .pth file, or the https address of one.
 
         `yolo_nas_n` and `yolo_nas_n_int8` are bundled; `yolo_nas_{s,m,l}_coco` are the public
         weights, fetched once where `accept_licence` accepts their licence. `sha256`, in hex, is
         compared before anything is read. Checkpoints are fused here, and need PyTorch; .onnx files
-        do not. Both run on the CPU.
+        do not. Both run on the CPU, unless `options` choose another engine for an .onnx file; with
+        a precision they choose which file of a bundled model. An .onnx file whose answers to two
+        test pictures are not those that it holds is run with a warning.
 
         Raises `EngineLoadError` when there is no such file, it is not such a model, or PyTorch is
         wanted and missing.
         """
-        loaded = network.load(source, accept_licence=accept_licence, sha256=sha256)
+        loaded = network.load(source, accept_licence=accept_licence, sha256=sha256, options=options)
         return cls(loaded.network, loaded.processing)
 
     @overload

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 HERE = Path(__file__).parent / "yolo_nas"
+FLOAT_SIZE = (64, 96)
 
 Oracle = dict[str, Any]
 
@@ -37,3 +38,36 @@ def oracle(request: pytest.FixtureRequest) -> Callable[[str], Oracle]:
             return dict(arrays)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`yolo_nas_n` of two classes, 64 x 96 px, untrained, with the batch statistics of noise, as an
+    FP32 ONNX file."""
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    pytest.importorskip("onnx", reason="needs the train extra")
+    from detectors.export import export
+    from detectors.yolo_nas.checkpoint import read
+    from detectors.yolo_nas.model import build
+
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    model = build("yolo_nas_n", 2)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.5
+    with torch.no_grad():
+        for _ in range(8):
+            model(torch.rand(4, 3, *FLOAT_SIZE))
+    state = {
+        "ema_net": model.state_dict(),
+        "variant": "yolo_nas_n",
+        "class_names": ["cat", "dog"],
+        "input_size": list(FLOAT_SIZE),
+        "data": ["somewhere/pictures"],
+        "pictures_seen": 12,
+        "seed": 3,
+    }
+    torch.save(state, folder / "checkpoint.pth")
+    export(read(folder / "checkpoint.pth"), folder / "model.onnx", training={"command": "none"})
+    return folder / "model.onnx"

@@ -59,9 +59,12 @@ def test_the_card_names_exactly_these_files() -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() in card
 
 
-def test_int8_keeps_its_convolutions_and_accuracy(shared_dir: Path) -> None:
-    scores = {p: accuracy.measure(p, shared_dir / "street5")["map50"] for p in (FP32, INT8)}
-    fp32, int8 = (scores[path] for path in (FP32, INT8))
+@pytest.mark.timeout(300)
+def test_int8_keeps_the_accuracy(shared_dir: Path) -> None:
+    data = shared_dir / "street5"
+    fp32, int8 = (
+        accuracy.measure(path, data, by_condition=False)["map50"] for path in (FP32, INT8)
+    )
     assert fp32 >= 0.60
     assert fp32 - int8 <= 0.005
 
@@ -90,7 +93,7 @@ def test_people_and_cars_are_found_and_bottles_seldom(shared_dir: Path) -> None:
 @pytest.mark.timeout(300)
 def test_the_synthetic_street_is_seen_and_counted(tmp_path: Path) -> None:
     """The short form of `python -m benchmarks.street`: not below what the model card says."""
-    result = measure("yolo_nas_n_int8", 12, SCENES[1:5], tmp_path)
+    result = measure("yolo_nas_n_int8", 8, SCENES[1:5], tmp_path)
     assert result.ap50["person"] >= 0.75
     assert result.ap50["car"] >= 0.9
-    assert result.count_error <= 0.25  # few crossings in 12 s; the benchmark has the real figure
+    assert result.count_error <= 0.25  # few crossings in 8 s; the benchmark has the real figure

@@ -26,7 +26,9 @@ class Broken:
     """An engine of any shape that fails when it runs."""
 
     name = "broken"
+    device = "none"
     precision: Precision = "fp32"
+    batch_limit: int | None = None
 
     def __init__(self, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> None:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)

@@ -55,21 +55,21 @@ def test_one_seed_is_one_run_and_an_interruption_leaves_no_trace(
 ) -> None:
     losses = [Losses() for _ in range(3)]
     runs = [
-        Trainer(recipe(pictures, 100), tmp_path / name, watcher=watcher)
+        Trainer(recipe(pictures, 60), tmp_path / name, watcher=watcher)
         for name, watcher in zip(("whole", "again", "parts"), losses, strict=True)
     ]
     for run in runs:
         run.pace.log_steps = 5
     assert runs[0].run().finished
     assert runs[1].run().finished
-    assert not runs[2].run(stop_at=25).finished
-    last = Trainer(recipe(pictures, 100), tmp_path / "parts", resume=True, watcher=losses[2])
+    assert not runs[2].run(stop_at=15).finished
+    last = Trainer(recipe(pictures, 60), tmp_path / "parts", resume=True, watcher=losses[2])
     last.pace.log_steps = 5
-    assert last.seen == 50
+    assert last.seen == 30
     assert last.run().finished
 
     assert losses[0].by_step == losses[1].by_step == losses[2].by_step
-    assert list(losses[0].by_step) == list(range(1, 51))
+    assert list(losses[0].by_step) == list(range(1, 31))
     assert all(torch.equal(a, b) for a, b in zip(weights(runs[0]), weights(last), strict=True))
     rows = [[row.get("loss") for row in read_log(tmp_path / name)] for name in ("whole", "parts")]
     assert rows[0] == rows[1]

@@ -1,0 +1,1 @@
+"""TensorRT on a GPU: builds, checks against ONNX Runtime, times INT8 against FP16."""
