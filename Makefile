@@ -4,7 +4,7 @@ BIN := .venv/bin
 PACKAGES := pipeline stages detectors sinks
 CODE := $(PACKAGES) tests benchmarks examples
 
-.PHONY: help demo test lint format bench lock services clean
+.PHONY: help demo test lint format bench batchkill endurance fuzz lock services clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,17 @@ format: .venv/dev  ## Put the code into shape.
 
 bench: .venv/base  ## Measure detector, tracker and pipeline on this machine.
 	$(BIN)/python -m benchmarks
+
+batchkill: .venv/dev  ## Kill eyrie batch ten times with the real model, resume, compare all bytes.
+	$(BIN)/python -m benchmarks.batch_kill
+
+endurance: .venv/dev services  ## Cameras: 200 reconnects, 35 s without a key frame, eight of which three fail for 2 minutes.
+	EYRIE_RECONNECTS=200 EYRIE_KEYLESS_S=35 $(BIN)/python -m pytest -q tests/integration/test_rtsp_reconnects.py \
+	  tests/integration/test_rtsp_faults.py tests/integration/test_rtsp_pictures.py
+	$(BIN)/python -m benchmarks.eight_cameras
+
+fuzz: .venv/dev  ## Decode 10,000 damaged clips: no crash, no hang, all damage counted.
+	$(BIN)/python -m tests.fuzz --json benchmarks/results/fuzz.json
 
 services: .venv/dev  ## Install the servers that the tests talk to, where that is allowed.
 	bash tests/services/install.sh

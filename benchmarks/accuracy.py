@@ -36,8 +36,8 @@ def groups(pictures: Sequence[Picture], folder: Path) -> dict[str, list[int]]:
     return {name: members for name, members in found.items() if len(members) >= LEAST}
 
 
-def measure(model: Path, folder: Path) -> dict[str, Any]:
-    """Metrics of one model on the val split, ready for JSON."""
+def measure(model: Path, folder: Path, *, by_condition: bool = True) -> dict[str, Any]:
+    """Metrics of one model on the val split, ready for JSON; `conditions` are those of `groups`."""
     network = YoloNAS.load(model)
     names = network.processing.class_names
     data = read_dataset(folder, "val").selected(names)
@@ -51,7 +51,7 @@ def measure(model: Path, folder: Path) -> dict[str, Any]:
         | _boxed(
             evaluate([found[n] for n in members], [truths[n] for n in members], len(names)), names
         )
-        for condition, members in groups(pictures, folder).items()
+        for condition, members in (groups(pictures, folder) if by_condition else {}).items()
     }
     metrics = evaluate(found, truths, len(names)).named(names)
     return {"model": model.name, "pictures": len(pictures)} | metrics | {"conditions": conditions}

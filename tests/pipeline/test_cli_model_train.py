@@ -17,7 +17,7 @@ import torch
 from detectors.training.recipes import Recipe
 from pipeline.cli.app import app
 from pipeline.cli.model.train_request import Request, new_plan, parse_sizes
-from pipeline.cli.model.train_run import _announced
+from pipeline.cli.model.train_run import announced
 from pipeline.core.errors import ConfigError
 
 TINY = ("--sizes", "32", "--batch", "2", "--pictures", "4", "--device", "cpu", "--threads", "1")
@@ -107,7 +107,7 @@ def test_from_scratch_on_and_to_new_classes(squares: Path, tmp_path: Path) -> No
 
 def planned(request: Request) -> tuple[int, str]:
     plan = new_plan(request, None)
-    return plan.recipe.schedule.total, " ".join(_announced(plan, 0, torch.device("cpu")))
+    return plan.recipe.schedule.total, " ".join(announced(plan, 0, torch.device("cpu")))
 
 
 def test_epochs_are_passes_over_the_data(squares: Path, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Sha256
+from pipeline.cli.model.options import AcceptLicence, Engine, InPrecision, Sha256, engine_options
 
 if TYPE_CHECKING:
+    from detectors.base import Precision
+    from detectors.engines.options import EngineChoice
     from detectors.evaluation import Evaluation, Scores
     from detectors.training.data import Dataset
     from detectors.yolo_nas.predict import YoloNAS
@@ -44,6 +46,8 @@ class Request:
     batch_size: int
     limit: int | None
     json_file: Path | None
+    engine: EngineChoice | None
+    precision: Precision | None
     accept_licence: bool
     sha256: str | None
     quiet: bool
@@ -74,6 +78,8 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
+    engine: Engine = None,
+    precision: InPrecision = None,
     accept_licence: AcceptLicence = False,
     sha256: Sha256 = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -89,6 +95,8 @@ def evaluate(
         batch_size,
         limit,
         json_file,
+        engine,
+        precision,
         accept_licence,
         sha256,
         quiet,
@@ -103,7 +111,10 @@ def run_evaluate(request: Request) -> int:
     from detectors.yolo_nas.predict import YoloNAS
 
     model = YoloNAS.load(
-        request.model, accept_licence=request.accept_licence, sha256=request.sha256
+        request.model,
+        accept_licence=request.accept_licence,
+        sha256=request.sha256,
+        options=engine_options(request.engine, request.precision, request.batch_size),
     )
     dataset = read_dataset(request.data, request.split, images=request.images)
     unknown = _unknown_classes(dataset, model.class_names)

@@ -15,11 +15,13 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Sha256
+from pipeline.cli.model.options import AcceptLicence, Engine, InPrecision, Sha256, engine_options
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
 if TYPE_CHECKING:
+    from detectors.base import Precision
+    from detectors.engines.options import EngineChoice
     from detectors.yolo_nas.inputs import Picture
     from detectors.yolo_nas.predict import (
         ImageDetectionPrediction,
@@ -45,6 +47,8 @@ class Request:
     batch_size: int
     classes: str | None
     save_images: bool
+    engine: EngineChoice | None
+    precision: Precision | None
     accept_licence: bool
     sha256: str | None
     quiet: bool
@@ -78,6 +82,8 @@ def predict(
     save_images: Annotated[
         bool, typer.Option(help="Write pictures and videos with boxes drawn.")
     ] = True,
+    engine: Engine = None,
+    precision: InPrecision = None,
     accept_licence: AcceptLicence = False,
     sha256: Sha256 = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
@@ -85,7 +91,7 @@ def predict(
     """Detect in pictures and videos; draw what is found, and write it as JSON lines."""
     request = Request(
         model, sources, out, conf, iou, class_agnostic, batch_size, classes, save_images,
-        accept_licence, sha256, quiet,
+        engine, precision, accept_licence, sha256, quiet,
     )  # fmt: skip
     guarded(lambda: run_predict(request))
 
@@ -123,7 +129,10 @@ def run_predict(request: Request) -> int:
 
     pictures, videos = _sorted_out(request)
     model = YoloNAS.load(
-        request.model, accept_licence=request.accept_licence, sha256=request.sha256
+        request.model,
+        accept_licence=request.accept_licence,
+        sha256=request.sha256,
+        options=engine_options(request.engine, request.precision, request.batch_size),
     )
     wanted = _wanted(request.classes, model.class_names)
     began_s = time.monotonic()

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,12 +80,17 @@ class Plan:
     data: Data | None
 
 
-def new_plan(request: Request, checkpoint: "Checkpoint | None") -> Plan:
-    """The plan of a run that begins; `checkpoint` is what `--from` names."""
+def new_plan(
+    request: Request,
+    checkpoint: "Checkpoint | None",
+    adapted: Callable[[Preset], Preset] = lambda preset: preset,
+) -> Plan:
+    """The plan of a run that begins; `checkpoint` is what `--from` names. The options change what
+    `adapted` makes of the preset."""
     name = request.recipe or ("finetune" if checkpoint else "eyrie")
     if name not in PRESETS:
         raise ConfigError("--recipe", f"{name!r} is none of {', '.join(PRESETS)}")
-    preset = changed(PRESETS[name], request)
+    preset = changed(adapted(PRESETS[name]), request)
     size_px = checkpoint.processing.letterbox.height if checkpoint else SIZE_PX
     _check_teacher(request, preset.schedule(1, size_px))
     data = read_data(request.data, _names("--classes", request.classes))

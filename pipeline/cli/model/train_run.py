@@ -26,6 +26,7 @@ from pipeline.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from detectors.yolo_nas.checkpoint import Checkpoint
+    from detectors.yolo_nas.model import YoloNASModule
 
 log = logging.getLogger("detectors.training")
 
@@ -39,10 +40,10 @@ def run_training(request: Request) -> int:
     where = device(request.device)
     with joined(where) as processes:
         console = Console(quiet=request.quiet or not processes.first, highlight=False)
-        with _progress(request, processes) as watcher:
+        with progress(request, processes) as watcher:
             plan, source = _plan(request)
-            trainer = _trainer(plan.recipe, source, request, where, processes, watcher)
-            for note in (*_announced(plan, trainer.seen, where), *trainer.learner.notes):
+            trainer = new_trainer(plan.recipe, source, request, where, processes, watcher)
+            for note in (*announced(plan, trainer.seen, where), *trainer.learner.notes):
                 console.print(note, markup=False, soft_wrap=True)
             outcome = trainer.run(request.stop_at)
         if processes.first:
@@ -66,19 +67,22 @@ def _plan(request: Request) -> tuple[Plan, "Checkpoint | None"]:
     return new_plan(request, start), start
 
 
-def _trainer(
+def new_trainer(
     recipe: Recipe,
     source: "Checkpoint | None",
     request: Request,
     where: torch.device,
     processes: Processes,
     watcher: "Watcher",
+    network: "YoloNASModule | None" = None,
 ) -> Trainer:
+    """The trainer that the options ask for; see `Learner` for `source` and `network`."""
     trainer = Trainer(
         recipe,
         request.out,
         resume=request.resume,
         source=source,
+        network=network,
         device=where,
         processes=processes,
         watcher=watcher,
@@ -90,7 +94,7 @@ def _trainer(
     return trainer
 
 
-def _announced(plan: Plan, seen: int, where: torch.device) -> Iterator[str]:
+def announced(plan: Plan, seen: int, where: torch.device) -> Iterator[str]:
     """What will be done, line by line."""
     recipe, data = plan.recipe, plan.data
     yield f"classes: {', '.join(recipe.class_names)}"
@@ -114,7 +118,7 @@ def _described(data: Data) -> Iterator[str]:
 
 
 @contextmanager
-def _progress(request: Request, processes: Processes) -> Iterator["Watcher"]:
+def progress(request: Request, processes: Processes) -> Iterator["Watcher"]:
     """A bar on a terminal; elsewhere the lines of the log."""
     if request.quiet or not processes.first:
         yield Unwatched()
@@ -172,7 +176,7 @@ def _tell(outcome: Outcome, recipe: Recipe, request: Request, console: Console) 
     for verdict in outcome.verdicts:
         title = f"{measured} on {verdict.name}, {len(verdict.pictures)} val pictures"
         console.print(title, markup=False, soft_wrap=True)
-        console.print(_table(verdict, recipe.class_names))
+        console.print(table(verdict, recipe.class_names))
     total = recipe.schedule.total
     console.print(f"step {outcome.step}, {outcome.seen} of {total} pictures")
     if outcome.faults:
@@ -191,7 +195,8 @@ def _tell(outcome: Outcome, recipe: Recipe, request: Request, console: Console) 
     console.print(_next_commands(outcome, recipe, request), soft_wrap=True)
 
 
-def _table(verdict: Verdict, class_names: Sequence[str]) -> Table:
+def table(verdict: Verdict, class_names: Sequence[str]) -> Table:
+    """Average precision by class."""
     table = Table()
     table.add_column("class")
     table.add_column("AP50", justify="right")
