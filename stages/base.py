@@ -2,32 +2,76 @@
 retries live in `pipeline`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from pipeline.core.arrays import F32, I32
 from pipeline.core.frame import Frame
 from pipeline.core.tracks import Tracks
+
+Decode = Literal["all", "no_nonref", "keyframes"]
+"""Which pictures the decoder decodes: all, those that others refer to, or key frames."""
+
+
+@dataclass(slots=True)
+class Times:
+    """What a source found out about the stream's time; see `docs/time.md`."""
+
+    repaired_total: int = 0
+    """Pictures whose timestamp was missing or impossible: theirs is made up."""
+    wraps_total: int = 0
+    """Counters that ran over and went on from 0."""
+    jumps_total: int = 0
+    """Jumps of the stream's time, each with a new epoch."""
+    clock_offset_ns: int | None = None
+    """The camera's clock less ours, less the delay of its pictures; None: not measured."""
+
+    def after(self, earlier: "Times") -> "Times":
+        """These, with the totals of the connections before."""
+        return Times(
+            earlier.repaired_total + self.repaired_total,
+            earlier.wraps_total + self.wraps_total,
+            earlier.jumps_total + self.jumps_total,
+            self.clock_offset_ns,
+        )
 
 
 @dataclass(slots=True)
 class Counts:
     """What became of the pictures of one source, readable while it runs.
 
-    `decoded_total = yielded + skipped_total`; damaged pictures are in `corrupt_total` alone and
-    take no `seq`, so that a gap between two yielded `seq` is always the frame rate's doing.
+    `decoded_total = yielded + skipped_total + withheld_total`, and each of these takes a `seq`.
     """
 
     decoded_total: int = 0
     skipped_total: int = 0
+    """Left out to keep the stream's frame rate."""
+    withheld_total: int = 0
+    """Left out because they are damaged."""
     corrupt_total: int = 0
+    """All damage: damaged pictures, and packets that gave no picture and so took no `seq`."""
+    packets_total: int = 0
+    """Packets that came, of sources that have such: while it grows, the source is alive."""
+    key_frames_total: int = 0
+    """Of these, key frames: pictures that were encoded independently of all others."""
+    undecoded_total: int = 0
+    """Pictures that the decoder was told to pass over: no `seq`, not in `decoded_total`. Packets
+    less pictures and failures, so while it runs the few that the decoder holds back are in it."""
+    declared_fps: float | None = None
+    """Pictures a second that the stream announces; None: nothing, or not known yet, or not all are
+    decoded."""
+    times: Times = field(default_factory=Times)
+    chaos: dict[str, int] = field(default_factory=dict)
+    """Faults that were made on purpose, by kind, over all connections."""
 
 
 class Source(Protocol):
     """Pictures of one stream, for one connection.
 
     Made by the runner, which calls `frames` once in a thread of the stream's own. A live source is
-    made anew for every reconnect, with the next epoch and the next `seq`.
+    made anew for every reconnect, with the next epoch and the next `seq`. It raises the epoch of
+    its frames by itself where they stop being comparable: at a new picture size, and where its
+    time jumps.
     """
 
     live: bool
@@ -37,11 +81,13 @@ class Source(Protocol):
     frame_count: int | None
     """Frames to expect, known once `frames` has given one; None: unknown or endless."""
 
-    counts: Counts
+    @property
+    def counts(self) -> Counts:
+        """As of now; any thread."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames in order; blocks in native code while decoding or waiting for the network.
-        A gap between two `seq` are frames left out to keep the stream's frame rate.
+        A gap between two `seq` are frames left out, above the frame rate or damaged: see `Counts`.
 
         Raises `SourceUnavailable` (missing, refused, lost) or `DecodeError` (no video in it).
         Ends without error at the end of a file, or after `close`.

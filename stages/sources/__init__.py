@@ -1,1 +1,1 @@
-"""Where frames come from: video files, pictures, cameras, the synthetic street."""
+"""Where frames come from: files, folders, pictures, cameras, the web, the synthetic street."""

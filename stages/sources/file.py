@@ -2,8 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -12,45 +10,40 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from pipeline.core.clock import Clock, ClockSource, SystemClock
+from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
-from stages.base import Counts
+from stages.base import Counts, Decode
 from stages.sources.decode import Decoding, Picture, pick_video
 from stages.sources.images import SMALLEST_SIDE_PX
+from stages.sources.start_time import StartRule, StartTime, UnclearStart
 from stages.sources.timing import SECOND_NS, period_ns, to_ns
 
 _LOG = get_logger(__name__)
 
 DECODER_THREADS: Final = 2
 PLAYLISTS: Final = frozenset({"concat", "hls", "dash", "imf"})
-EPOCH_YEAR: Final = 1970  # containers write 1904 or 1970 for "not known"
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """When the first picture was taken, and how that is known."""
-
-    utc_ns: int
-    clock: ClockSource
-    uncertainty_ns: int
 
 
 class FileSource:
     """A video file as a `Source`.
 
-    Capture times are the container's creation time (clock `container`), else the file's
-    modification time less the duration (clock `file`), plus media time. Some recorders write the
-    creation time at the start and some at the end, so both are uncertain by the duration and a
-    second; a copy made without its times is worse, which nothing in the file tells.
+    Capture times are the start that `start_rule` finds plus media time, which goes on over jumps.
 
     `fps` caps the rate: frames above it are decoded, take a `seq`, and are not yielded
     (`counts.skipped_total`). `frame_count` counts them too. A file that ends before its own
-    announcement gives all that decodes, then `DecodeError`.
+    announcement gives all that decodes, then `DecodeError`. With a `decode` other than `all`, only
+    those frames exist: others take no `seq`, and `frame_count` is unknown.
+
+    Damaged pictures take a `seq` and are not yielded (`counts.withheld_total`) unless
+    `pass_corrupt`.
 
     `realtime` yields every frame at its media time after the first one and never sooner, as a
     camera would.
+
+    With more than one of `decoder_threads`, the pictures around damage may differ from run to run:
+    FFmpeg conceals it with what its other threads have decoded by then. With one they never do.
     """
 
     live = False
@@ -64,6 +57,10 @@ class FileSource:
         first_seq: int = 0,
         fps: float | None = None,
         realtime: bool = False,
+        decoder_threads: int = DECODER_THREADS,
+        pass_corrupt: bool = False,
+        decode: Decode = "all",
+        start_rule: StartRule | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.stream_id = stream_id
@@ -71,7 +68,9 @@ class FileSource:
         self.frame_count: int | None = None
         self.counts = Counts()
         self._epoch, self._first_seq, self._fps = epoch, first_seq, fps
-        self._realtime = realtime
+        self._realtime, self._decode = realtime, decode
+        self._start_rule = start_rule or StartRule()
+        self._decoder_threads, self._pass_corrupt = decoder_threads, pass_corrupt
         self._began_s: float | None = None
         self._clock = clock or SystemClock()
         self._stopped = threading.Event()
@@ -81,17 +80,19 @@ class FileSource:
         self._check_readable()
         with self._open() as container:
             stream = pick_video(self.stream_id, container, f"{self.path}")
-            self.frame_count = _announced_frames(container, stream)
-            origin = _origin(container, stream, self.path)
+            if self._decode == "all":
+                self.frame_count = _announced_frames(container, stream)
+            origin = self._origin(container, stream)
             decoding = Decoding(
                 container, stream, self.counts, self._stopped,
-                fps=self._fps, threads=DECODER_THREADS,
+                fps=self._fps, threads=self._decoder_threads, pass_corrupt=self._pass_corrupt,
+                decode=self._decode,
             )  # fmt: skip
             try:
                 for picture in decoding.pictures():
-                    if self._realtime and self._wait_for(picture.pts_ns):
+                    if self._realtime and self._wait_for(picture.elapsed_ns):
                         return
-                    yield self._frame(picture, origin, stream)
+                    yield self._frame(picture, origin)
             except av.error.FFmpegError as error:
                 raise self._cut_short(f" ({error.strerror})") from error
             if not self._stopped.is_set():
@@ -121,7 +122,11 @@ class FileSource:
         # "file:" keeps names like "a:b.mp4" from being taken for an address, and the whitelist
         # keeps a playlist in disguise from opening the network.
         try:
-            container = av.open(f"file:{self.path}", options={"protocol_whitelist": "file"})
+            container = av.open(
+                f"file:{self.path}",
+                options={"protocol_whitelist": "file"},
+                metadata_errors="replace",
+            )
         except av.error.FFmpegError as error:
             why = (
                 f"{self.path} is not a video that can be read, or its header is missing because"
@@ -135,25 +140,34 @@ class FileSource:
             raise DecodeError(self.stream_id, f"{self.path} is {what}, not a video")
         return container
 
-    def _wait_for(self, pts_ns: int) -> bool:
-        """Wait until a picture is due. True: `close` came first."""
-        now_s, pts_s = self._clock.monotonic_s(), pts_ns / SECOND_NS
-        if self._began_s is None:
-            self._began_s = now_s - pts_s
-        return self._stopped.wait(max(self._began_s + pts_s - now_s, 0))
+    def _origin(self, container: InputContainer, stream: VideoStream) -> StartTime:
+        tag = stream.metadata.get("creation_time") or container.metadata.get("creation_time", "")
+        try:
+            return self._start_rule.start(self.path, tag, _duration_ns(container, stream) or 0)
+        except UnclearStart as error:
+            raise DecodeError(self.stream_id, str(error)) from None
+        except OSError as error:  # moved or deleted since it was opened
+            why = f"{self.path} cannot be read any more: {error.strerror}"
+            raise SourceUnavailable(self.stream_id, why) from error
 
-    def _frame(self, picture: Picture, origin: _Origin, stream: VideoStream) -> Frame:
-        start_ns = to_ns(stream.start_time or 0, stream.time_base or Fraction(1))
+    def _wait_for(self, elapsed_ns: int) -> bool:
+        """Wait until a picture is due. True: `close` came first."""
+        now_s, due_s = self._clock.monotonic_s(), elapsed_ns / SECOND_NS
+        if self._began_s is None:
+            self._began_s = now_s - due_s
+        return self._stopped.wait(max(self._began_s + due_s - now_s, 0))
+
+    def _frame(self, picture: Picture, origin: StartTime) -> Frame:
         height, width, _ = picture.image.shape
         if min(height, width) < SMALLEST_SIDE_PX:
             why = f"{self.path}: {width}x{height} pixels are too few to show anything"
             raise DecodeError(self.stream_id, why)
         info = FrameInfo(
             stream_id=self.stream_id,
-            epoch=self._epoch,
+            epoch=self._epoch + picture.jumps,
             seq=self._first_seq + picture.index,
             pts_ns=picture.pts_ns,
-            captured_ns=origin.utc_ns + picture.pts_ns - start_ns,
+            captured_ns=origin.utc_ns + picture.elapsed_ns,
             arrived_ns=self._clock.utc_ns(),
             clock=origin.clock,
             uncertainty_ns=origin.uncertainty_ns,
@@ -173,12 +187,12 @@ class FileSource:
         """FFmpeg ends a truncated file as cleanly as a whole one: tell them apart afterwards."""
         if decoding.last_packet_cut or _ends_early(decoding, container, stream):
             raise self._cut_short()
-        if self.counts.decoded_total == 0:
+        if self.counts.decoded_total == self.counts.withheld_total:
             why = f"no picture of {self.path} can be decoded: its video is empty or damaged"
             raise DecodeError(self.stream_id, why)
         if self.counts.corrupt_total:
             _LOG.warning(
-                "stream %r: %d damaged frames of %s left out",
+                "stream %r: %d damaged frames in %s",
                 self.stream_id, self.counts.corrupt_total, self.path,
             )  # fmt: skip
 
@@ -228,26 +242,3 @@ def _ends_early(decoding: Decoding, container: InputContainer, stream: VideoStre
         few = decoding.packets_total < stream.frames
         return few and missing_ns > 2 * period_ns(stream.average_rate)
     return missing_ns > SECOND_NS + announced // 50
-
-
-def _origin(container: InputContainer, stream: VideoStream, path: Path) -> _Origin:
-    duration = _duration_ns(container, stream) or 0
-    uncertainty = duration + SECOND_NS
-    text = stream.metadata.get("creation_time") or container.metadata.get("creation_time", "")
-    created = _creation_time_ns(text)
-    if created is not None:
-        return _Origin(created, "container", uncertainty)
-    return _Origin(path.stat().st_mtime_ns - duration, "file", uncertainty)
-
-
-def _creation_time_ns(text: str) -> int | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if moment.year <= EPOCH_YEAR:
-        return None
-    since = moment - datetime(EPOCH_YEAR, 1, 1, tzinfo=UTC)
-    return since // timedelta(microseconds=1) * 1000

@@ -106,7 +106,7 @@ def _single(path: Path) -> Found:
 
 
 def _folder(folder: Path) -> list[Found]:
-    videos, pictures = _videos_in(folder), images_in(folder)
+    videos, pictures = videos_in(folder), images_in(folder)
     if not videos and not pictures:
         raise ConfigError("", f"source {str(folder)!r}: neither videos nor pictures in this folder")
     if not videos:
@@ -117,7 +117,8 @@ def _folder(folder: Path) -> list[Found]:
     return [_single(video) for video in videos]
 
 
-def _videos_in(folder: Path) -> list[Path]:
+def videos_in(folder: Path) -> list[Path]:
+    """Video files directly in `folder`, sorted by name; hidden ones are left out."""
     return sorted(
         path
         for path in folder.iterdir()

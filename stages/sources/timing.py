@@ -1,10 +1,25 @@
-"""Media time of decoded pictures: exact nanoseconds, always forward, thinned to a rate."""
+"""Media time of decoded pictures: exact nanoseconds, forward in an epoch, thinned to a rate."""
 
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
+
+from stages.base import Times
 
 SECOND_NS = 1_000_000_000
 DEFAULT_PERIOD_NS = SECOND_NS // 25
 STEP_WEIGHT = 1 / 8  # of the newest step in the average: of jitter, an eighth is left
+LARGEST_STEP_BACK_NS: Final = SECOND_NS
+LONGEST_LIVE_GAP_NS: Final = 10 * SECOND_NS
+LONGEST_FILE_GAP_NS: Final = 3600 * SECOND_NS
+"""A recording may well have been made of moving scenes only."""
+WRAP_WITHIN_NS: Final = 60 * SECOND_NS
+"""How far around a wrap a timestamp is taken for one behind it."""
+WRAPS_NS: Final = (
+    2**33 * SECOND_NS // 90_000,  # MPEG-TS, 26.5 hours
+    2**32 * SECOND_NS // 90_000,  # RTP, 13.3 hours
+    2**32 * SECOND_NS // 1000,  # FLV, 49.7 days
+)
 
 
 def to_ns(ticks: int, time_base: Fraction) -> int:
@@ -17,31 +32,116 @@ def period_ns(rate: Fraction | None) -> int:
     return round(SECOND_NS / rate) if rate else DEFAULT_PERIOD_NS
 
 
-class MediaTime:
-    """Turns the timestamps of one stream into times that increase strictly.
+@dataclass(frozen=True, slots=True)
+class MediaStamp:
+    """When a picture is shown, in media time.
 
-    A missing timestamp, or one that does not move forward, becomes the time before it plus the
-    duration of a frame: trackers and rates must never see time stand still or run back.
+    - `pts_ns` ascends strictly until `jumps` grows: that is where an epoch ends.
+    - `elapsed_ns` since the stream's start; it goes on over jumps.
+    - `jumps`: how often the stream's time has jumped so far.
+    - `known`: the time is the stream's own, and not made up.
     """
 
-    def __init__(self, period_ns: int) -> None:
-        self._period_ns = max(period_ns, 1)
-        self._last_ns: int | None = None
-        self.repaired_total = 0
+    pts_ns: int
+    elapsed_ns: int
+    jumps: int
+    known: bool
 
-    def next(self, ns: int | None, duration_ns: int = 0) -> int:
+
+class MediaTime:
+    """Turns the timestamps of one stream into times that trackers and rates can live with.
+
+    - Counters of 32 and 33 bits wrap: the time goes on as if they had more.
+    - A timestamp that is missing, repeated, or steps back by less than `LARGEST_STEP_BACK_NS` is
+      repaired: the time before it plus the duration of a frame.
+    - A larger step back, or one forward over more than `longest_gap_ns`, is repaired too; if the
+      next picture goes on from there, it is a jump. A lone wrong timestamp is none.
+
+    All three are counted in `times`. `start_ns` is where the stream begins, by default at its first
+    picture.
+    """
+
+    def __init__(
+        self,
+        period_ns: int,
+        longest_gap_ns: int = LONGEST_FILE_GAP_NS,
+        times: Times | None = None,
+        start_ns: int | None = None,
+    ) -> None:
+        self.times = times or Times()
+        self._period_ns = max(period_ns, 1)
+        self._longest_gap_ns = longest_gap_ns
+        self._last_ns: int | None = None
+        self._start_ns, self._elapsed_ns = start_ns, 0
+        self._wrapped_ns = 0
+        self._suspect_ns: int | None = None
+        self._synced = False
+
+    def next(self, ns: int | None, duration_ns: int = 0) -> MediaStamp:
         """Time of the next picture, given its own timestamp (None: it has none) and how long the
         stream says it lasts (0: not said)."""
-        last = self._last_ns
-        if last is None:
-            time_ns = 0 if ns is None else ns
-        elif ns is None or ns <= last:
-            time_ns = last + (duration_ns or self._period_ns)
-            self.repaired_total += 1
+        step_ns = duration_ns if duration_ns > 0 else self._period_ns
+        if ns is not None:
+            ns = self._follow_wraps(ns)
+        if self._last_ns is None:
+            self._last_ns, self._synced = ns or 0, ns is not None
+            if ns is not None and self._start_ns is not None:
+                self._elapsed_ns = ns - self._start_ns
+            return self._stamp(known=self._synced)
+        if ns is None or not self._goes_on(ns):
+            jumped = ns is not None and self._jumped(ns)
+            self._elapsed_ns += step_ns
+            if ns is None or not jumped:
+                self.times.repaired_total += 1
+                self._last_ns += step_ns
+                return self._stamp(known=False)
+            self.times.jumps_total += 1
         else:
-            time_ns = ns
-        self._last_ns = time_ns
-        return time_ns
+            self._elapsed_ns += ns - self._last_ns
+        self._last_ns, self._suspect_ns, self._synced = ns, None, True
+        return self._stamp(known=True)
+
+    def unwrapped(self, ns: int) -> int:
+        """A timestamp of the stream, such as a packet's, as the pictures near it are counted."""
+        return ns + self._wrapped_ns + self._turn(ns)
+
+    def _stamp(self, *, known: bool) -> MediaStamp:
+        assert self._last_ns is not None
+        return MediaStamp(self._last_ns, self._elapsed_ns, self.times.jumps_total, known)
+
+    def _follow_wraps(self, ns: int) -> int:
+        turn_ns = self._turn(ns)
+        if turn_ns > 0:
+            self._wrapped_ns += turn_ns
+            self.times.wraps_total += 1
+            return ns + self._wrapped_ns
+        return ns + self._wrapped_ns + turn_ns
+
+    def _turn(self, ns: int) -> int:
+        """What a counter that wrapped between the last picture and `ns` has left out; negative for
+        a timestamp from before a wrap that was followed."""
+        if self._last_ns is None or not self._synced:
+            return 0
+        step_ns = ns + self._wrapped_ns - self._last_ns
+        for turn_ns in WRAPS_NS:
+            if abs(step_ns + turn_ns) < WRAP_WITHIN_NS:
+                return turn_ns
+            if self._wrapped_ns >= turn_ns and abs(step_ns - turn_ns) < WRAP_WITHIN_NS:
+                return -turn_ns
+        return 0
+
+    def _goes_on(self, ns: int) -> bool:
+        assert self._last_ns is not None
+        step_ns = ns - self._last_ns
+        return step_ns > 0 and (step_ns <= self._longest_gap_ns or not self._synced)
+
+    def _jumped(self, ns: int) -> bool:
+        """Is this the second picture of a time that does not go on from the one before?"""
+        assert self._last_ns is not None
+        if -LARGEST_STEP_BACK_NS < ns - self._last_ns <= 0:
+            return False
+        suspect_ns, self._suspect_ns = self._suspect_ns, ns
+        return suspect_ns is not None and 0 < ns - suspect_ns <= self._longest_gap_ns
 
 
 class Thinner:

@@ -237,8 +237,11 @@ def test_damage_in_the_middle_costs_frames_not_the_stream(
     with caplog.at_level(logging.WARNING):
         frames = list(source.frames())
     assert source.counts.corrupt_total >= 1
-    assert len(frames) == source.counts.decoded_total >= 40
-    assert [frame.info.seq for frame in frames] == list(range(len(frames)))
+    counts = source.counts
+    assert len(frames) == counts.decoded_total - counts.withheld_total >= 40
+    seqs = [frame.info.seq for frame in frames]
+    assert seqs == sorted(set(seqs))
+    assert seqs[-1] == counts.decoded_total - 1
     assert "damaged frames" in caplog.text
 
 

@@ -1,23 +1,16 @@
-"""The camera's clock, and servers that misbehave before any video flows."""
+"""Servers that misbehave before any video flows."""
 
-import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import SourceRefused, SourceUnavailable
-from stages.sources.rtsp import CameraClock, RtspSource
-
-WALL_NS = 1_700_000_000 * 10**9
-SECOND_NS = 10**9
-
-
-def test_before_a_report_the_arrival_counts() -> None:
-    clock = CameraClock("cam")
-    assert clock.stamp(SECOND_NS, WALL_NS) == (WALL_NS, "arrival", SECOND_NS)
+from pipeline.core.errors import SourceDenied, SourceRefused, SourceUnavailable
+from stages.sources.rtsp import RtspSource
+from stages.sources.tls import Tls
 
 
 @contextmanager
@@ -45,6 +38,7 @@ def failure(url: str) -> SourceUnavailable:
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None  # FFmpeg's error holds the address
     return caught.value
 
 
@@ -79,6 +73,7 @@ def test_a_no_is_no_reason_to_try_again(status: str, why: str) -> None:
         error = failure(url)
     assert why in str(error)
     assert isinstance(error, SourceRefused)
+    assert isinstance(error, SourceDenied) == (not status.startswith("404"))
     assert not error.retryable
 
 
@@ -86,6 +81,20 @@ def test_silence_ends_within_the_timeout() -> None:
     with camera(lambda connection: connection.recv(4096) and connection.recv(4096)) as url:
         error = failure(url)
     assert "no answer within" in str(error)
+
+
+def test_an_encrypted_address_without_authorities_names_the_key(tmp_path: Path) -> None:
+    tls = Tls(ca_file=tmp_path / "none.pem")
+    source = RtspSource("cam", "rtsps://127.0.0.1:1/live", tls=tls)
+    with pytest.raises(SourceUnavailable, match=r"tls\.ca_file cannot be read: No such file"):
+        list(source.frames())
+
+
+def test_an_encrypted_address_of_a_server_that_is_not() -> None:
+    with camera(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as url:
+        source = RtspSource("cam", url.replace("rtsp:", "rtsps:"), tls=Tls(verify=False))
+        with pytest.raises(SourceUnavailable, match="no encrypted connection"):
+            list(source.frames())
 
 
 def test_something_else_than_rtsp() -> None:
@@ -99,21 +108,3 @@ def test_a_wrong_address_is_refused_without_showing_it() -> None:
     with pytest.raises(SourceUnavailable, match="no valid host and port") as caught:
         RtspSource("cam", "rtsp://me:hunter2/@cam/a")
     assert "hunter2" not in str(caught.value)
-
-
-def test_reports_give_the_time_of_exposure_whatever_the_order() -> None:
-    clock = CameraClock("cam")
-    clock.learn(2 * SECOND_NS, WALL_NS // 1000)
-    captured, source, uncertainty = clock.stamp(SECOND_NS, WALL_NS)
-    assert (captured, source) == (WALL_NS - SECOND_NS, "rtcp")
-    assert uncertainty == SECOND_NS
-
-
-def test_a_camera_whose_clock_is_unset_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
-    clock = CameraClock("cam")
-    clock.learn(0, 5_000_000)
-    with caplog.at_level(logging.WARNING):
-        stamps = [clock.stamp(index, WALL_NS + index) for index in range(3)]
-    assert [source for _, source, _ in stamps] == ["arrival"] * 3
-    assert len(caplog.records) == 1
-    assert "clock is off by" in caplog.text

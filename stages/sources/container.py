@@ -1,0 +1,224 @@
+"""Video that FFmpeg reads from elsewhere than a file or an RTSP camera: what such sources share."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from pipeline.core.clock import Clock, Moment, SystemClock
+from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
+from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.log import get_logger
+from stages.base import Counts, Decode
+from stages.sources.capture_clock import Capture, CaptureClock
+from stages.sources.decode import Decoding, Picture, PictureTooLarge, pick_video
+from stages.sources.start_time import from_container
+from stages.sources.timing import LONGEST_FILE_GAP_NS, LONGEST_LIVE_GAP_NS, SECOND_NS
+
+_LOG = get_logger(__name__)
+
+MAX_PIXELS: Final = 16_777_216
+UNKNOWN_START_NS: Final = 86_400 * SECOND_NS
+"""Uncertainty of a recording that does not say when it was made."""
+HLS_BEHIND_NS: Final = 60 * SECOND_NS
+"""Players begin three segments behind the newest, and a segment may last 10 s and more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a stream is read; the same for all kinds. `picture_timeout_s`: how long packets of a live
+    stream may come without a picture."""
+
+    live: bool
+    epoch: int = 0
+    first_seq: int = 0
+    fps: float | None = None
+    pass_corrupt: bool = False
+    decode: Decode = "all"
+    max_pixels: int = MAX_PIXELS
+    picture_timeout_s: float = 60.0
+    clock: Clock = field(default_factory=SystemClock)
+
+
+class ContainerSource(ABC):
+    """One pass over such a video, as a `Source`.
+
+    Live: capture times are those of arrival, and the end is `SourceUnavailable`. Not live: they
+    count from the container's creation time or, without one, from the moment of opening with an
+    uncertainty of a day. The end is the end, unless it comes before the announced one.
+
+    Each size of pictures, and each jump of the stream's time, begins an epoch. Pictures of more
+    than `max_pixels` are refused. Errors name `shown` and never hold FFmpeg's own, which may hold
+    a password.
+    """
+
+    end_is_loss: ClassVar[bool] = True
+    """Whether the end of a live stream is an error."""
+
+    def __init__(self, stream_id: str, shown: str, reading: Reading) -> None:
+        self.stream_id, self.shown = stream_id, shown
+        self.live = reading.live
+        self.frame_count: int | None = None
+        self.counts = Counts()
+        self._reading, self._clock = reading, reading.clock
+        self._epoch, self._jumps = reading.epoch, 0
+        self._size: tuple[int, ...] | None = None
+        self._stopped = threading.Event()
+        self._opened = Moment.of(self._clock)
+        self._capture_clock = CaptureClock(self._opened)
+        self._start: Capture | None = None
+        self._behind_ns = 0
+        self._decoding: Decoding | None = None
+        self._frames_seen, self._frame_s = 0, time.monotonic()
+
+    @abstractmethod
+    def _open_container(self) -> InputContainer:
+        """Connect. Raises `SourceError`, or FFmpeg's error for `_why_not_open`. May block."""
+
+    @abstractmethod
+    def _why_not_open(self, error: av.error.FFmpegError, waited_s: float) -> SourceError:
+        """FFmpeg's error at opening, after `waited_s`, in plain words."""
+
+    def _why_broken(self, error: av.error.FFmpegError) -> str:
+        """FFmpeg's error while reading, in plain words."""
+        return f"the connection broke ({error.strerror})"
+
+    def frames(self) -> Iterator[Frame]:
+        """See `Source.frames`."""
+        # Raised only out here: an error of FFmpeg, even as a context, holds the address.
+        container, failure = self._open()
+        if container is not None:
+            with container:
+                failure = yield from self._pictures(container)
+        if not self._stopped.is_set():
+            if failure is None and self.live and self.end_is_loss:
+                failure = self._unavailable("the stream ended")
+            if failure is not None:
+                raise failure
+
+    def close(self) -> None:
+        """See `Source.close`. It cannot interrupt FFmpeg: `frames` ends at the next packet or at a
+        deadline, so the caller runs it in a thread that it can abandon."""
+        self._stopped.set()
+
+    def _open(self) -> tuple[InputContainer | None, SourceError | None]:
+        began_s = time.monotonic()
+        self._opened = Moment.of(self._clock)
+        try:
+            return self._open_container(), None
+        except av.error.FFmpegError as error:
+            return None, self._why_not_open(error, time.monotonic() - began_s)
+        except SourceError as error:
+            return None, error
+
+    def _pictures(self, container: InputContainer) -> Generator[Frame, None, SourceError | None]:
+        """Why it ended; None: there is no more."""
+        if self._stopped.is_set():
+            return None
+        try:
+            stream = pick_video(self.stream_id, container, self.shown)
+            if stream.width * stream.height > self._reading.max_pixels:
+                raise PictureTooLarge(stream.width, stream.height)
+            self._prepare(container, stream)
+            assert self._decoding is not None
+            for picture in self._decoding.pictures():
+                yield self._frame(picture)
+        except av.error.FFmpegError as error:
+            return self._unavailable(self._why_broken(error))
+        except PictureTooLarge as error:
+            return self._undecodable(f"{error} pixels are more than the stream may have")
+        except SourceError as error:
+            return error
+        return None if self.live or self._stopped.is_set() else self._why_short(container)
+
+    def _prepare(self, container: InputContainer, stream: VideoStream) -> None:
+        self._decoding = Decoding(
+            container, stream, self.counts, self._stopped,
+            fps=self._reading.fps, on_packet=self._observe, max_pixels=self._reading.max_pixels,
+            longest_gap_ns=LONGEST_LIVE_GAP_NS if self.live else LONGEST_FILE_GAP_NS,
+            pass_corrupt=self._reading.pass_corrupt, decode=self._reading.decode,
+        )  # fmt: skip
+        self._capture_clock = CaptureClock(self._opened, self._decoding.period_ns)
+        self._behind_ns = HLS_BEHIND_NS if container.format.name == "hls" else 0
+        self._frame_s = time.monotonic()
+        if not self.live:
+            self.frame_count = stream.frames or None
+            created = container.metadata.get("creation_time", "")
+            known = from_container(stream.metadata.get("creation_time") or created, SECOND_NS)
+            self._start = (
+                Capture(known.utc_ns, known.clock, known.uncertainty_ns + _length_ns(container))
+                if known
+                else Capture(self._opened.utc_ns, "arrival", UNKNOWN_START_NS)
+            )
+
+    def _observe(self, packet: "Packet[VideoStream]", waited_s: float) -> None:
+        """Packets without a picture that can be given, for too long, are no stream."""
+        assert self._decoding is not None
+        now_s = time.monotonic()
+        frames = self._decoding.frames_total - self.counts.withheld_total
+        if frames != self._frames_seen:
+            self._frames_seen, self._frame_s = frames, now_s
+        limit_s = self._reading.picture_timeout_s
+        if self.live and now_s - self._frame_s - waited_s > limit_s:
+            raise self._undecodable(f"data comes, but no whole picture for {limit_s:g} s")
+
+    def _why_short(self, container: InputContainer) -> SourceError | None:
+        """A recording is over: is it whole? Short by a second and 2 % of what it says is not."""
+        assert self._decoding is not None
+        decoded = self.counts.decoded_total
+        if decoded == self.counts.withheld_total:
+            return self._undecodable("no picture can be decoded: it is empty or damaged")
+        length_ns = _length_ns(container)
+        came_ns = self._decoding.end_ns - (container.start_time or 0) * 1000
+        if length_ns and length_ns - came_ns > SECOND_NS + length_ns // 50:
+            return self._undecodable(f"ends after {decoded} frames, earlier than it says")
+        return None
+
+    def _frame(self, picture: Picture) -> Frame:
+        now = Moment.of(self._clock)
+        if picture.jumps != self._jumps:
+            self._epoch += picture.jumps - self._jumps
+            self._jumps = picture.jumps
+            self._capture_clock.jump(picture.pts_ns, now)
+            _LOG.info("stream %r: its time jumped: a new epoch", self.stream_id)
+        height, width, _ = size = picture.image.shape
+        self._epoch += self._size is not None and size != self._size
+        self._size = size
+        capture = self._capture(picture, now)
+        info = FrameInfo(
+            stream_id=self.stream_id,
+            epoch=self._epoch,
+            seq=self._reading.first_seq + picture.index,
+            pts_ns=picture.pts_ns,
+            captured_ns=capture.utc_ns,
+            arrived_ns=now.utc_ns,
+            clock=capture.clock,
+            uncertainty_ns=capture.uncertainty_ns + self._behind_ns,
+            width=width,
+            height=height,
+        )
+        return Frame(info, picture.image)
+
+    def _capture(self, picture: Picture, now: Moment) -> Capture:
+        start = self._start
+        if start is None:
+            return self._capture_clock.capture(picture.stamp_ns, now)
+        return Capture(start.utc_ns + picture.elapsed_ns, start.clock, start.uncertainty_ns)
+
+    def _unavailable(self, why: str) -> SourceUnavailable:
+        return SourceUnavailable(self.stream_id, f"{self.shown}: {why}")
+
+    def _undecodable(self, why: str) -> DecodeError:
+        return DecodeError(self.stream_id, f"{self.shown}: {why}")
+
+
+def _length_ns(container: InputContainer) -> int:
+    """What the container says; 0: nothing, as for a live stream."""
+    return (container.duration or 0) * 1000
