@@ -1,4 +1,4 @@
-"""Configuration to objects: the only file that knows every folder.
+"""Configuration to objects, except the detector: the only file that knows all their folders.
 
 Clients and decoders are imported when a configuration asks for them, so that a run loads only what
 it uses.
@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pipeline
 from detectors.base import Detector
-from detectors.engines.onnxruntime import OnnxRuntimeEngine
-from detectors.yolo_nas.detector import YoloNasDetector, resolve
+from pipeline import open_source
 from pipeline.config import (
     LONGEST_ID,
     FileSourceConfig,
@@ -23,16 +22,16 @@ from pipeline.config import (
     JsonLinesSinkConfig,
     KafkaSinkConfig,
     LineConfig,
-    ModelConfig,
     PipelineConfig,
     RedisSinkConfig,
     StreamConfig,
     StreetSourceConfig,
     TrackingConfig,
     VideoSinkConfig,
+    WatchSourceConfig,
 )
 from pipeline.core.clock import Clock, utc_datetime
-from pipeline.core.errors import ConfigError, EngineLoadError
+from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Line
 from pipeline.core.messages import Model, Producer
 from pipeline.stream import MakeSource
@@ -65,7 +64,9 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
                     f"streams.{stream.id}.source.pattern",
                     f"{stream.source.pattern!r} is not a folder or pattern of video files",
                 )
-            file = FileSourceConfig(kind="file", path=Path(found.location))
+            file = FileSourceConfig(
+                kind="file", path=Path(found.location), start_time=stream.source.start_time
+            )
             streams.append(
                 stream.model_copy(update={"id": f"{stream.id}-{found.name}", "source": file})
             )
@@ -93,6 +94,7 @@ def _check_files(config: PipelineConfig, streams: Sequence[StreamConfig]) -> Non
         for stream in streams
         if isinstance(stream.source, FileSourceConfig | ImagesSourceConfig)
     }
+    watched = {s.source.path.resolve() for s in streams if isinstance(s.source, WatchSourceConfig)}
     for place, sink in enumerate(config.sinks):
         if not isinstance(sink, JsonLinesSinkConfig | VideoSinkConfig) or sink.path == "-":
             continue
@@ -100,6 +102,8 @@ def _check_files(config: PipelineConfig, streams: Sequence[StreamConfig]) -> Non
         if isinstance(sink, VideoSinkConfig) and STREAM_ID not in sink.path and len(streams) > 1:
             raise ConfigError(key, f"a video of several streams needs {STREAM_ID} in its path")
         for path in {path_for(sink.path, stream.id).resolve() for stream in streams}:
+            if isinstance(sink, VideoSinkConfig) and path.parent in watched:
+                raise ConfigError(key, "writes videos into a folder that a stream watches")
             if path in taken:
                 why = f"would write over {str(path)!r}, which {taken[path]}: choose another place"
                 raise ConfigError(key, why)
@@ -112,7 +116,7 @@ def source_maker(stream: StreamConfig, clock: Clock) -> MakeSource:
     def make(epoch: int, first_seq: int) -> Source:
         return _make_source(stream, epoch, first_seq, clock)
 
-    return make
+    return make if stream.chaos is None else open_source.with_chaos(stream, stream.chaos, make)
 
 
 def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock) -> Source:
@@ -121,12 +125,17 @@ def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock)
     match source.kind:
         case "file":
             from stages.sources.file import FileSource
+            from stages.sources.start_time import StartRule
 
             return FileSource(
                 stream_id,
                 source.path,
                 fps=stream.fps,
                 realtime=source.realtime,
+                decoder_threads=source.decoder_threads,
+                start_rule=StartRule(source.start_time.pattern, source.start_time.zone),
+                pass_corrupt=stream.corrupt == "pass",
+                decode=stream.decode,
                 clock=clock,
                 **position,
             )
@@ -138,20 +147,33 @@ def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock)
             )
         case "rtsp":
             from stages.sources.rtsp import RtspSource
+            from stages.sources.tls import Tls
 
-            password = source.password.get_secret_value() if source.password else None
             return RtspSource(
                 stream_id,
                 source.url,
-                user=source.user,
-                password=password,
+                user=source.user.get_secret_value() if source.user else None,
+                password=source.password.get_secret_value() if source.password else None,
                 transport=source.transport,
+                tls=Tls(source.tls.verify, source.tls.ca_file),
                 open_timeout_s=source.open_timeout_s,
                 read_timeout_s=source.read_timeout_s,
+                picture_timeout_s=source.picture_timeout_s,
+                max_pixels=round(source.max_megapixels * 1e6),
+                pass_corrupt=stream.corrupt == "pass",
+                decode=stream.decode,
                 fps=stream.fps,
                 clock=clock,
                 **position,
             )
+        case "watch":
+
+            def make(part: StreamConfig, epoch: int, first_seq: int) -> Source:
+                return _make_source(part, epoch, first_seq, clock)
+
+            return open_source.watch(stream, source, make, epoch, first_seq, clock)
+        case "http" | "stdin" | "webcam":
+            return open_source.container(stream, source, epoch, first_seq, clock)
         case "street":
             return _make_street(stream_id, source, clock, position)
         case "files":
@@ -174,21 +196,6 @@ def _make_street(
         light=source.light,
         clock=clock,
         **position,
-    )
-
-
-def make_detector(config: ModelConfig, least_score: float) -> YoloNasDetector:
-    """Load the model; it finds what scores `least_score` or more. Raises `EngineLoadError`."""
-    path = resolve(config.name)
-    if path.suffix == ".pth":
-        why = "is a checkpoint: make an ONNX file of it with eyrie model export"
-        raise EngineLoadError(f"model {config.name!r} {why}")
-    return YoloNasDetector(
-        OnnxRuntimeEngine(path, config.threads),
-        path,
-        score_threshold=least_score,
-        iou_threshold=config.iou_threshold,
-        classes=config.classes,
     )
 
 
@@ -274,10 +281,12 @@ def _make_kafka(sink: KafkaSinkConfig, name: str) -> Sink:
     )
 
 
-def make_producer(config: PipelineConfig, detector: Detector, clock: Clock) -> Producer:
-    """Who writes the messages of this run."""
+def make_producer(
+    config: PipelineConfig, detector: Detector, clock: Clock, instance: str | None = None
+) -> Producer:
+    """Who writes the messages of this run: `instance`, or this host and process."""
     return Producer(
-        instance=f"{socket.gethostname()}:{os.getpid()}",
+        instance=instance or f"{socket.gethostname()}:{os.getpid()}",
         version=pipeline.__version__,
         run_id=config.run_id or _run_id(config, clock),
         model=Model(
@@ -295,6 +304,6 @@ def _run_id(config: PipelineConfig, clock: Clock) -> str:
     # json escapes the bytes of file names that are no text
     said = json.dumps(config.model_dump(mode="json", exclude={"sinks"}))
     digest = hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
-    if any(stream.live for stream in config.streams):
+    if any(stream.endless for stream in config.streams):
         return f"{utc_datetime(clock.utc_ns()):%Y%m%dT%H%M%S.%fZ}-{digest}"
     return digest

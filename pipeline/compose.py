@@ -22,7 +22,7 @@ from pipeline.core.messages import (
     message_id,
 )
 from pipeline.core.tracks import Tracks
-from pipeline.stream import StreamDown, StreamEnded, StreamUp
+from pipeline.stream import StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import StreamAccount, StreamReport
 from stages.base import Tracker
 from stages.zones.line import Crossing, LineCounter
@@ -90,16 +90,39 @@ class Composer:
     def up(self, change: StreamUp) -> list[Message]:
         """The stream has come up."""
         self.report.frames_expected = change.frame_count
-        return [self._status("up", "first frame decoded", change)]
+        reason = "first frame decoded" + "; chaos is on" * change.chaos
+        return [self._status("up", reason, change)]
 
     def down(self, change: StreamDown) -> list[Message]:
         """The stream has gone down, and will be tried again."""
         return [self._status("down", change.reason, change)]
 
+    def health(self, change: StreamHealth) -> list[Message]:
+        """Something is wrong with the stream's pictures, or no longer."""
+        found = change.change
+        kind = found.condition
+        if found.active:
+            self.report.impairments[kind] += 1
+            self.report.impaired.add(kind)
+        else:
+            self.report.impaired.discard(kind)
+        status: Literal["impaired", "cleared"] = "impaired" if found.active else "cleared"
+        sub = f"{status}:{kind}:{found.start}"
+        return [
+            StreamStatusMessage(
+                **self._envelope("stream_status", change.epoch, change.seq, sub),
+                status=status,
+                reason=found.reason,
+                attempt=0,
+                condition=kind,
+                metrics=found.metrics,
+            )
+        ]
+
     def end(self, change: StreamEnded) -> list[Message]:
         """The stream is over: ends of its tracks, then the account."""
         messages = self._ended(list(self._lives))
-        self.report.error = change.error
+        self.report.error, self.report.ended = change.error, True
         decoded, published, dropped = self.account.totals()
         messages.append(
             EndOfStreamMessage(
@@ -116,6 +139,9 @@ class Composer:
         """The report as of now."""
         report = self.report
         report.decoded, report.published, report.dropped = self.account.totals()
+        report.connections, report.times = self.account.connections, self.account.times
+        report.chaos = self.account.chaos
+        report.undecoded = self.account.undecoded
         return report
 
     def _gap(self, epoch: int) -> list[Message]:
@@ -222,6 +248,7 @@ class Composer:
             status=status,
             reason=reason,
             attempt=change.attempt,
+            cause=change.cause if isinstance(change, StreamDown) else None,
         )
 
     def _envelope(self, kind: str, epoch: int, seq: int, sub: str = "") -> _Envelope:

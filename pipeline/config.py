@@ -19,19 +19,37 @@ from pydantic import (
     model_validator,
 )
 
+from detectors.base import Precision
+from detectors.engines.options import EngineChoice, Hint
 from pipeline.channel import WhenFull
+from pipeline.core.messages import Condition
 from sinks.paths import check_template
+from stages.base import Decode
+from stages.sources.address import CameraAddress
+from stages.sources.start_time import StartRule
 
 LONGEST_ID = 128
 Identifier = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_ID),
 ]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Fps = Annotated[float, Field(gt=0, le=1000)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _no_boolean(value: object) -> object:
+    """YAML reads `yes` and `on` as true, which would pass for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Seconds = Annotated[Number, Field(gt=0, le=86_400)]
+Fps = Annotated[Number, Field(gt=0, le=1000)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
 Point = tuple[Finite, Finite]
+Reconnect = Literal["always", "once_up", "never"]
 
 
 def _with_port(url: str) -> str:
@@ -67,6 +85,12 @@ def _no_address(path: object) -> object:
     return path
 
 
+def _device(value: object) -> object:
+    """A number stands for the device that Linux gives it."""
+    text = str(value)
+    return f"/dev/video{text}" if text.isascii() and text.isdigit() else value
+
+
 def _known_placeholders(path: str) -> str:
     check_template(path)
     return path
@@ -85,12 +109,26 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
+class StartTimeConfig(_Section):
+    """How to find a recording's start; see `stages.sources.start_time.StartRule`."""
+
+    pattern: Annotated[str, StringConstraints(min_length=1)] | None = None
+    zone: str = "UTC"
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        StartRule(self.pattern, self.zone)
+        return self
+
+
 class FileSourceConfig(_Section):
     """One file that FFmpeg reads. `realtime` delivers it at its own pace, as a camera would."""
 
     kind: Literal["file"]
     path: FilePath
     realtime: bool = False
+    decoder_threads: Annotated[Whole, Field(ge=1, le=64)] = 2
+    start_time: StartTimeConfig = StartTimeConfig()
 
 
 class FolderSourceConfig(_Section):
@@ -98,6 +136,35 @@ class FolderSourceConfig(_Section):
 
     kind: Literal["files"]
     pattern: Annotated[str, AfterValidator(_no_address)]
+    start_time: StartTimeConfig = StartTimeConfig()
+
+
+class WatchSourceConfig(_Section):
+    """A folder that is watched: video files are read as they come; see `stages.sources.watch`."""
+
+    kind: Literal["watch"]
+    path: FilePath
+    settle_s: Seconds = 2
+    existing: bool = True
+    decoder_threads: Annotated[Whole, Field(ge=1, le=64)] = 2
+    start_time: StartTimeConfig = StartTimeConfig()
+
+
+class StdinSourceConfig(_Section):
+    """Video on standard input; see `stages.sources.stdin`."""
+
+    kind: Literal["stdin"]
+    format: Literal["auto", "mpegts", "matroska", "h264", "hevc", "mjpeg"] = "auto"
+    rate: Fps = 25.0
+    live: bool = False
+
+    @model_validator(mode="after")
+    def _rate_is_used(self) -> Self:
+        if "rate" in self.model_fields_set and self.format not in {"h264", "hevc", "mjpeg"}:
+            raise ValueError(
+                "rate is for format h264, hevc or mjpeg: others have times of their own"
+            )
+        return self
 
 
 class ImagesSourceConfig(_Section):
@@ -108,21 +175,48 @@ class ImagesSourceConfig(_Section):
     fps: Fps = 1.0
 
 
-class RtspSourceConfig(_Section):
-    """An RTSP camera. User and password are apart from the address, and need no escaping.
+class TlsConfig(_Section):
+    """What an encrypted camera must prove; see `stages.sources.tls.Tls`."""
 
-    `reconnect`: `always`, also before the first picture (but not when the server says that the path
-    or the password is wrong); `once_up`, only after it; or `never`.
+    verify: bool = True
+    ca_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _used(self) -> Self:
+        if self.ca_file is not None and not self.verify:
+            raise ValueError("ca_file has no use with verify: false")
+        return self
+
+
+class ReconnectedConfig(_Section):
+    """A source whose connections are watched.
+
+    `reconnect`: `always`, also before the first picture; `once_up`, only after it; or `never`.
     """
+
+    open_timeout_s: Seconds = 10
+    read_timeout_s: Seconds = 10
+    reconnect: Reconnect = "always"
+    longest_pause_s: Seconds = 30
+    denied_pause_s: Seconds = 60
+
+    @property
+    def tries_again(self) -> Reconnect:
+        """Whether it is connected to again."""
+        return self.reconnect
+
+
+class RtspSourceConfig(ReconnectedConfig):
+    """An RTSP camera. User and password are apart from the address, and need no escaping."""
 
     kind: Literal["rtsp"]
     url: Annotated[str, StringConstraints(pattern=r"^rtsps?://"), AfterValidator(_with_port)]
-    user: str | None = None
+    user: SecretStr | None = None
     password: SecretStr | None = None
     transport: Literal["tcp", "udp"] = "tcp"
-    open_timeout_s: Seconds = 10
-    read_timeout_s: Seconds = 10
-    reconnect: Literal["always", "once_up", "never"] = "always"
+    tls: TlsConfig = TlsConfig()
+    picture_timeout_s: Seconds = 60
+    max_megapixels: Annotated[Number, Field(gt=0, le=1000)] = 16.8
 
     @field_validator("url")
     @classmethod
@@ -131,25 +225,84 @@ class RtspSourceConfig(_Section):
             raise ValueError("put the camera's user and password into their own keys, not the url")
         return url
 
+    @model_validator(mode="after")
+    def _can_be_opened(self) -> Self:
+        user, password = (
+            secret.get_secret_value() if secret else None for secret in (self.user, self.password)
+        )
+        CameraAddress.parse(self.url, user, password)
+        if self.url.startswith("rtsps:"):
+            if self.transport == "udp":
+                raise ValueError("an rtsps camera sends pictures encrypted: transport must be tcp")
+        elif self.tls != TlsConfig():
+            raise ValueError("tls is for an address that begins with rtsps://")
+        return self
+
+
+class HttpSourceConfig(ReconnectedConfig):
+    """Video by HTTP: a file, or with `live` a stream that is connected to again."""
+
+    kind: Literal["http"]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://"), AfterValidator(_with_port)]
+    live: bool = False
+    user: SecretStr | None = None
+    password: SecretStr | None = None
+    tls: TlsConfig = TlsConfig()
+    read_timeout_s: Seconds = 30
+    max_megapixels: Annotated[Number, Field(gt=0, le=1000)] = 16.8
+
+    @property
+    def tries_again(self) -> Reconnect:
+        """A file is read once."""
+        return self.reconnect if self.live else "never"
+
+    @model_validator(mode="after")
+    def _can_be_opened(self) -> Self:
+        if "@" in self.url.split("://", 1)[1].split("/", 1)[0]:
+            raise ValueError("put user and password into their own keys, not the url")
+        user, password = (
+            secret.get_secret_value() if secret else None for secret in (self.user, self.password)
+        )
+        CameraAddress.parse(self.url, user, password, ("http", "https"))
+        if self.tls != TlsConfig() and not self.url.startswith("https:"):
+            raise ValueError("tls is for an address that begins with https://")
+        if "reconnect" in self.model_fields_set and not self.live:
+            raise ValueError("reconnect is for live: true; a file is read once")
+        return self
+
+
+class WebcamSourceConfig(ReconnectedConfig):
+    """A camera of this machine, by Video4Linux; see `stages.sources.webcam`."""
+
+    kind: Literal["webcam"]
+    device: Annotated[Path, BeforeValidator(_device)] = Path("/dev/video0")
+    size: tuple[Annotated[Whole, Field(ge=1)], Annotated[Whole, Field(ge=1)]] | None = None
+    rate: Fps | None = None
+    pixel_format: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] | None = None
+
 
 class StreetSourceConfig(_Section):
     """The synthetic street: drawn, encoded to H.264 and decoded again, with a known truth."""
 
     kind: Literal["street"]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[Whole, Field(ge=0)] = 0
     view: Literal["pavement", "street", "junction", "highway", "overhead", "corridor"] = "street"
     light: Literal["day", "dusk", "night"] = "day"
     seconds: Seconds = 20
     fps: Fps = 12.5
-    width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 960
-    height: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] = 540
+    width: Annotated[Whole, Field(ge=64, le=3840, multiple_of=2)] = 960
+    height: Annotated[Whole, Field(ge=64, le=2160, multiple_of=2)] = 540
 
 
 SourceConfig = Annotated[
     FileSourceConfig
     | FolderSourceConfig
+    | WatchSourceConfig
     | ImagesSourceConfig
+    | StdinSourceConfig
     | RtspSourceConfig
+    | HttpSourceConfig
+    | WebcamSourceConfig
     | StreetSourceConfig,
     Field(discriminator="kind"),
 ]
@@ -169,25 +322,120 @@ class LineConfig(_Section):
         return self
 
 
+class HealthConfig(_Section):
+    """What is watched for in a stream's pictures; see `stages.health`. `enabled` None: in live
+    streams."""
+
+    enabled: bool | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(min_length=1)] | None = None
+    every_s: Annotated[Number, Field(ge=0.1, le=10)] = 0.5
+    start_s: Seconds = 10
+    end_s: Seconds = 5
+    expected_fps: Fps | None = None
+    low_fps_share: Annotated[Number, Field(gt=0, le=1)] = 0.5
+    clock_offset_alarm_s: Seconds = 2
+
+
+class ChaosConfig(_Section):
+    """Faults made on purpose, for tests of a deployment; see `stages.sources.chaos`."""
+
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    loss: Fraction = 0.0
+    corruption: Fraction = 0.0
+    bad_pts: Fraction = 0.0
+    stalls_per_min: Annotated[Number, Field(ge=0, le=600)] = 0.0
+    stall_s: Seconds = 5
+    disconnects_per_min: Annotated[Number, Field(ge=0, le=600)] = 0.0
+    storm: Annotated[Whole, Field(ge=0, le=1000)] = 0
+
+    @model_validator(mode="after")
+    def _storms_need_disconnects(self) -> Self:
+        if self.storm and not self.disconnects_per_min:
+            raise ValueError("storm has no use without disconnects_per_min")
+        return self
+
+
 class StreamConfig(_Section):
     """One stream. `when_full` is for its frame channel: by default live streams drop the oldest
-    frame and files wait."""
+    frame and files wait. `corrupt: pass` hands damaged pictures on as if they were whole.
+    `priority`, `min_fps` and `max_age_ms` are for streams that give way, see `docs/load.md`."""
 
     id: Identifier
     source: SourceConfig
     fps: Fps | None = None
-    max_frames: Annotated[int, Field(ge=1)] | None = None
-    queue_frames: Annotated[int, Field(ge=1, le=1000)] = 4
+    max_frames: Annotated[Whole, Field(ge=1)] | None = None
+    queue_frames: Annotated[Whole, Field(ge=1, le=1000)] = 4
     when_full: WhenFull | None = None
+    decode: Decode = "all"
+    priority: Annotated[Whole, Field(ge=0, le=9)] = 5
+    min_fps: Fps = 1.0
+    max_age_ms: Annotated[Number, Field(ge=10, le=3_600_000)] = 1000.0
+    corrupt: Literal["drop", "pass"] = "drop"
+    health: HealthConfig = HealthConfig()
+    chaos: ChaosConfig | None = None
     lines: tuple[LineConfig, ...] = ()
+
+    @property
+    def reconnects(self) -> ReconnectedConfig | None:
+        """The source, where it is one whose connections are watched and made anew."""
+        return self.source if isinstance(self.source, ReconnectedConfig) else None
 
     @property
     def live(self) -> bool:
         """Whether real time passes in this stream whether or not it is read."""
         source = self.source
-        return isinstance(source, RtspSourceConfig) or (
+        if isinstance(source, HttpSourceConfig | StdinSourceConfig):
+            return source.live
+        return isinstance(source, RtspSourceConfig | WebcamSourceConfig) or (
             isinstance(source, FileSourceConfig) and source.realtime
         )
+
+    @property
+    def endless(self) -> bool:
+        """Whether it may never end, and never comes the same again."""
+        return self.live or isinstance(self.source, WatchSourceConfig | StdinSourceConfig)
+
+    @property
+    def watched(self) -> bool:
+        """Whether the health of its pictures is watched."""
+        return self.live if self.health.enabled is None else self.health.enabled
+
+    @property
+    def full_queue(self) -> WhenFull:
+        """What happens when its frame channel is full."""
+        return self.when_full or ("drop_oldest" if self.live else "block")
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether frames are left out when the engine does not keep up."""
+        return self.live and self.full_queue != "block"
+
+    @property
+    def longest_age_s(self) -> float | None:
+        """How long a frame may wait for the engine; None: as long as it must."""
+        return self.max_age_ms / 1000 if self.gives_way else None
+
+    @model_validator(mode="after")
+    def _load_keys_are_used(self) -> Self:
+        fields = type(self).model_fields
+        keys = ("priority", "min_fps", "max_age_ms")
+        given = [key for key in keys if getattr(self, key) != fields[key].default]
+        if given and not self.gives_way:
+            raise ValueError(
+                f"{given[0]} is for live streams with when_full drop_oldest or drop_newest: "
+                "no other stream leaves out frames when the engine does not keep up"
+            )
+        if self.fps is not None and self.min_fps > max(self.fps, fields["min_fps"].default):
+            raise ValueError(f"min_fps {self.min_fps:g} is more than fps {self.fps:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _decode_is_used(self) -> Self:
+        if self.decode != "all" and isinstance(
+            self.source, ImagesSourceConfig | StreetSourceConfig
+        ):
+            raise ValueError(f"decode is not for a source of kind {self.source.kind}")
+        return self
 
     @model_validator(mode="after")
     def _one_rate(self) -> Self:
@@ -198,26 +446,41 @@ class StreamConfig(_Section):
         return self
 
     @model_validator(mode="after")
+    def _disconnects_end(self) -> Self:
+        source = self.reconnects
+        again = source is not None and source.tries_again != "never"
+        if self.chaos and self.chaos.disconnects_per_min and not again:
+            kind = self.source.kind
+            raise ValueError(f"chaos.disconnects_per_min: kind {kind} is not connected to again")
+        return self
+
+    @model_validator(mode="after")
     def _lines_differ(self) -> Self:
         _require_distinct([line.name for line in self.lines], "line names")
         return self
 
 
 class ModelConfig(_Section):
-    """The detector. `name` is a bundled model or a path to an ONNX file."""
+    """The detector. `name` is a bundled model or a path to an ONNX file; the other keys of its
+    engine are those of `detectors.engines.options.EngineOptions`."""
 
     name: str = "yolo_nas_n_int8"
+    engine: EngineChoice = "auto"
+    precision: Precision | None = None
     score_threshold: Fraction = 0.25
     iou_threshold: Fraction = 0.5
     classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    threads: Annotated[Whole, Field(ge=0, le=256)] = 0
+    hint: Hint | None = None
+    max_batch: Annotated[Whole, Field(ge=1, le=256)] | None = None
+    cache: FilePath | None = None
 
 
 class BatchConfig(_Section):
     """How frames of all streams are put together: up to `size`, within `within_ms` of waiting."""
 
-    size: Annotated[int, Field(ge=1, le=256)] = 4
-    within_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
+    size: Annotated[Whole, Field(ge=1, le=256)] = 4
+    within_ms: Annotated[Number, Field(ge=0, le=10_000)] = 5.0
 
 
 class TrackingConfig(_Section):
@@ -228,8 +491,8 @@ class TrackingConfig(_Section):
     high_score: Fraction = 0.4
     low_score: Fraction = 0.1
     birth_score: Fraction = 0.5
-    confirm_hits: Annotated[int, Field(ge=1, le=1000)] = 2
-    lost_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    confirm_hits: Annotated[Whole, Field(ge=1, le=1000)] = 2
+    lost_s: Annotated[Number, Field(gt=0, le=3600)] = 1.0
 
     @model_validator(mode="after")
     def _scores_ascend(self) -> Self:
@@ -240,7 +503,7 @@ class TrackingConfig(_Section):
 
 class _SinkConfig(_Section):
     name: Identifier | None = None
-    queue_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    queue_messages: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1000
     when_full: WhenFull = "block"
 
 
@@ -289,7 +552,7 @@ class RedisSinkConfig(_SinkConfig):
     password: SecretStr | None = None
     mode: Literal["stream", "pubsub"] = "stream"
     stream: Annotated[str, StringConstraints(min_length=1)] = "eyrie:detections"
-    maxlen: Annotated[int, Field(ge=1)] | None = None
+    maxlen: Annotated[Whole, Field(ge=1)] | None = None
     connect_timeout_s: Seconds = 10
 
 
@@ -298,7 +561,7 @@ class VideoSinkConfig(_SinkConfig):
 
     kind: Literal["video"]
     path: PathTemplate
-    queue_messages: Annotated[int, Field(ge=1, le=1000)] = 8
+    queue_messages: Annotated[Whole, Field(ge=1, le=1000)] = 8
 
 
 SinkConfig = Annotated[
@@ -317,7 +580,7 @@ class PipelineConfig(_Section):
     tracking: TrackingConfig = TrackingConfig()
     run_id: Identifier | None = None
     drain_timeout_s: Seconds = 30
-    parallel_files: Annotated[int, Field(ge=1, le=1024)] = 8
+    parallel_files: Annotated[Whole, Field(ge=1, le=1024)] = 8
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -325,6 +588,22 @@ class PipelineConfig(_Section):
         _require_distinct([sink.name for sink in self.sinks if sink.name], "sink names")
         paths = [s.path for s in self.sinks if isinstance(s, JsonLinesSinkConfig | VideoSinkConfig)]
         _require_distinct([str(Path(path).resolve()) for path in paths], "paths of sinks")
+        return self
+
+    @model_validator(mode="after")
+    def _one_standard_input(self) -> Self:
+        if sum(isinstance(stream.source, StdinSourceConfig) for stream in self.streams) > 1:
+            raise ValueError("only one stream can read standard input")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> Self:
+        limit = self.model.max_batch
+        if limit is not None and self.batch.size > limit:
+            raise ValueError(
+                f"batch.size {self.batch.size} is more than model.max_batch {limit}: "
+                "make one smaller or the other larger"
+            )
         return self
 
     @model_validator(mode="after")

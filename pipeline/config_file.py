@@ -22,6 +22,26 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
 
     Raises `ConfigError` with the path of the key that is wrong and the values it may have.
     """
+    data = read_keys(path, overrides)
+    try:
+        config = parse_config(data, os.environ)
+    except RecursionError:  # an alias inside its own anchor
+        raise ConfigError("", f"{path} is nested too deeply") from None
+    if not config.sinks:
+        raise ConfigError("sinks", "missing: nobody would read what is detected")
+    return config
+
+
+def read_keys(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The keys of a YAML file, None: no keys, with `--set` overrides applied. Nothing is checked
+    yet, and `${NAME}` not filled. Raises `ConfigError`."""
+    data = {} if path is None else _read_file(path)
+    for override in overrides:
+        _apply(data, override)
+    return data
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -31,15 +51,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     data = _read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise ConfigError("", f"{path} must hold keys such as streams and sinks")
-    for override in overrides:
-        _apply(data, override)
-    try:
-        config = parse_config(data, os.environ)
-    except RecursionError:  # an alias inside its own anchor
-        raise ConfigError("", f"{path} is nested too deeply") from None
-    if not config.sinks:
-        raise ConfigError("sinks", "missing: nobody would read what is detected")
-    return config
+    return data
 
 
 def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) -> PipelineConfig:
@@ -197,7 +209,7 @@ def _explain(error: dict[str, Any]) -> str:
         return str(context["error"])
     shown = error["input"]
     hidden = isinstance(shown, dict | list) or any(
-        w in str(error["loc"]) for w in ("password", "url")
+        w in str(error["loc"]) for w in ("password", "url", "user")
     )
     message = str(error["msg"]).replace("tuple", "list").replace(" for <class 'pathlib.Path'>", "")
     return message if hidden else f"{message}, not {shown!r:.80}"

@@ -23,8 +23,9 @@ from pipeline.core.errors import EngineRunError, EyrieError
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
 from pipeline.core.messages import Message
+from pipeline.load import Load
 from pipeline.outlet import Outlet, Picture, PictureOutlet
-from pipeline.stream import Stream, StreamChange, StreamDown, StreamEnded, StreamUp
+from pipeline.stream import Stream, StreamChange, StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import Report
 from sinks.base import Outgoing
 from stages.annotate import draw
@@ -47,13 +48,15 @@ class _Detected:
 class Flow:
     """Streams, composers and outlets of one run, and the two loops between them.
 
-    Filled before the loops start. `detect` and `publish` are each the whole work of a thread;
-    everything else may be called from any thread and never blocks.
+    `detect` and `publish` are each the whole work of a thread; everything else may be called from
+    any thread and never blocks. While they run, `streams` and `composers` are replaced, never
+    changed, and `lanes` is changed with `condition` held and notified; see `pipeline.streams`.
     """
 
     def __init__(self, detector: Detector, batch: BatchConfig, clock: Clock) -> None:
         self.condition = threading.Condition()
         self.streams: dict[str, Stream] = {}
+        self.lanes: list[Channel[Frame]] = []
         self.composers: dict[str, Composer] = {}
         self.outlets: list[Outlet] = []
         self.picture_outlets: list[PictureOutlet] = []
@@ -62,8 +65,10 @@ class Flow:
         self._inbox: Channel[_Detected | StreamChange] = Channel(
             4 * batch.size + 16, "block", on_drop=self._count_stopped
         )
+        self._clock, self._load = clock, Load(clock)
         self._ending: dict[str, StreamEnded] = {}
         self._nobody_reads = False
+        self.completed = False
 
     @property
     def all_outlets(self) -> list[Outlet | PictureOutlet]:
@@ -87,20 +92,51 @@ class Flow:
         self._inbox.abort()
         for outlet in self.all_outlets:
             outlet.abort()
+        self.complete()
+
+    def complete(self) -> None:
+        """No lane will be added any more: the run ends once all are finished."""
+        with self.condition:
+            self.completed = True
+            self.condition.notify_all()
 
     def report(self) -> Report:
         """The account as of now."""
-        streams = [composer.snapshot() for composer in self.composers.values()]
-        return Report(streams, [outlet.report for outlet in self.all_outlets])
+        reports = [composer.snapshot() for composer in self.composers.values()]
+        streams = self.streams
+        for report in reports:
+            if report.stream_id in streams:
+                report.oldest_s = streams[report.stream_id].lane.oldest_s
+        sinks = [outlet.report for outlet in self.all_outlets]
+        return Report(reports, sinks, load=self._load.report())
 
     def detect(self) -> None:
         """Batches through the detector until all lanes are finished. Raises `EngineRunError`."""
-        lanes = [stream.lane for stream in self.streams.values()]
         draws = bool(self.picture_outlets)
-        while frames := self._batcher.take(lanes):
-            for frame, found in zip(frames, self._detect(frames), strict=True):
-                self._inbox.put(_Detected(frame.info, found, frame.image if draws else None))
+        while self._expects_frames():
+            while frames := self._batcher.take(self.lanes):
+                began_s = self._clock.monotonic_s()
+                for frame, found in zip(frames, self._detect(frames), strict=True):
+                    self._inbox.put(_Detected(frame.info, found, frame.image if draws else None))
+                self._judge_load(len(frames), self._clock.monotonic_s() - began_s)
         self._inbox.close()
+
+    def _judge_load(self, frames: int, busy_s: float) -> None:
+        """A full inbox counts as work: slow sinks hold the engine up as its own slowness does."""
+        self._load.worked(frames, busy_s)
+        streams = [stream for stream in self.streams.values() if not stream.lane.finished]
+        gates = [stream.gate for stream in streams if stream.gate is not None]
+        self._load.judge(gates, len(streams) - len(gates))
+
+    def _expects_frames(self) -> bool:
+        """Waits while every lane is finished and another may be added. False: it is over."""
+
+        def open_lane() -> bool:
+            return not all(lane.finished for lane in self.lanes)
+
+        with self.condition:
+            self.condition.wait_for(lambda: self.completed or open_lane())
+            return open_lane()
 
     def _detect(self, frames: list[Frame]) -> list[Detections]:
         try:
@@ -118,7 +154,9 @@ class Flow:
         while items := self._inbox.take(_MOST_PER_TURN):
             for item in items:
                 self._handle(item)
+            self._end_settled()
             self._stop_if_nobody_reads()
+        self._end_settled()
         for outlet in self.all_outlets:
             outlet.channel.close()
 
@@ -128,6 +166,7 @@ class Flow:
             self._nobody_reads = True
             log.error("every sink is gone: stopping")
             self.stop()
+            self.complete()
 
     def _handle(self, item: _Detected | StreamChange) -> None:
         match item:
@@ -138,6 +177,8 @@ class Flow:
                 self._send(self.composers[stream_id].up(item))
             case StreamDown(stream_id=stream_id):
                 self._send(self.composers[stream_id].down(item))
+            case StreamHealth(stream_id=stream_id):
+                self._send(self.composers[stream_id].health(item))
             case StreamEnded(stream_id=stream_id):
                 self._ending[stream_id] = item
                 self._end_if_settled(stream_id)
@@ -151,6 +192,11 @@ class Flow:
             caption = f"{stream_id}  {item.info.pts_ns / 1e9:.1f} s"
             image = draw(item.image, tracks, self._detector.labels, composer.lines, caption)
             self._show(Picture(stream_id, item.info, image))
+
+    def _end_settled(self) -> None:
+        """Of ended streams whose last frames were dropped, which no result tells."""
+        for stream_id in list(self._ending):
+            self._end_if_settled(stream_id)
 
     def _end_if_settled(self, stream_id: str) -> None:
         """The end of a stream is told after the last of its frames."""

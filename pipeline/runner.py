@@ -3,20 +3,22 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from detectors.base import Detector
 from pipeline import build
+from pipeline.changes import Changeable
 from pipeline.compose import Composer
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.log import get_logger
 from pipeline.flow import Flow
+from pipeline.open_detector import engine_options, make_detector
 from pipeline.outlet import Outlet, PictureOutlet
-from pipeline.stream import Stream
-from pipeline.telemetry import Report
+from pipeline.streams import Streams
+from pipeline.telemetry import Report, StreamAccount
 from pipeline.threads import Threads
 from sinks.base import Sink
 
@@ -26,7 +28,7 @@ _ABANDON_AFTER_S = 2.0
 _GIVEN_SINK_QUEUE = 1000
 
 
-class Pipeline:
+class Pipeline(Changeable):
     """A run of one configuration, embeddable in another program's loop.
 
         async with Pipeline(config) as pipeline:
@@ -35,7 +37,11 @@ class Pipeline:
     Entering opens sinks, then the detector, then starts the streams; it raises the `EyrieError` of
     the first thing that cannot be opened, with everything else closed again. Leaving before the end
     aborts. `detector` replaces the configured one, and stays the caller's to close. `sinks` get all
-    messages beside the configured ones; they are opened, flushed and closed here.
+    messages beside the configured ones; they are opened, flushed and closed here. `instance` is
+    what messages say of who wrote them, host and process by default. With `keep_running` the run
+    waits for `add` when all streams have ended, until `drain` or `abort`.
+
+    Streams can be changed while others run: see `Changeable`.
     """
 
     def __init__(
@@ -45,16 +51,20 @@ class Pipeline:
         detector: Detector | None = None,
         sinks: Sequence[Sink] = (),
         clock: Clock | None = None,
+        instance: str | None = None,
+        keep_running: bool = False,
     ) -> None:
-        self.config = config
+        super().__init__(config)
+        self._instance = instance
         self._given_detector = detector
         self._given_sinks = tuple(sinks)
         self._clock = clock or SystemClock()
-        self._stream_configs: list[StreamConfig] = []
+        self._keep_running = keep_running
         self._guard = threading.Lock()
         self._left = False
         self._opened = contextlib.ExitStack()
         self._flow: Flow | None = None
+        self._streams: Streams | None = None
         self._threads = Threads()
         self._main: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -82,6 +92,7 @@ class Pipeline:
             await asyncio.wait([self._main])
             if not self._main.cancelled():
                 self._main.exception()  # `wait` has raised it, or nobody asked
+        await self._outlast_changes()
         await asyncio.to_thread(self._close)
 
     async def wait(self) -> Report:
@@ -104,8 +115,9 @@ class Pipeline:
     def abort(self) -> None:
         """Stop now: frames that wait are dropped and counted, messages that wait are given up, and
         threads that hang are abandoned after 2 s. Never blocks; for the loop's thread."""
-        if self._flow is not None:
+        if self._flow is not None and self._streams is not None:
             self._flow.abort()
+            self._streams.cut()
             asyncio.get_running_loop().call_later(_ABANDON_AFTER_S, self._threads.abandon_all)
 
     @property
@@ -118,6 +130,11 @@ class Pipeline:
         report = self._flow.report() if self._flow is not None else Report([], [])
         report.error = self._error
         return report
+
+    def _running(self) -> Streams:
+        if self._main is None or self._streams is None:
+            raise RuntimeError("streams of a Pipeline can be changed only inside of `async with`")
+        return self._streams
 
     def _open(self) -> None:
         """Blocks while it connects and loads. Whatever is opened is closed again if a part fails,
@@ -136,7 +153,7 @@ class Pipeline:
 
     def _make_flow(self, stack: contextlib.ExitStack) -> Flow:
         config, clock = self.config, self._clock
-        self._stream_configs = build.expand_streams(config)
+        stream_configs = build.expand_streams(config)
         outlets = [Outlet(sink, _GIVEN_SINK_QUEUE, "block", clock) for sink in self._given_sinks]
         for sink, place in build.make_sinks(config):
             spec = config.sinks[place]
@@ -153,25 +170,26 @@ class Pipeline:
         detector = self._given_detector or self._load_detector(stack)
         flow = Flow(detector, config.batch, clock)
         flow.outlets, flow.picture_outlets = outlets, picture_outlets
-        self._add_streams(flow, detector)
+        self._streams = self._make_streams(flow, detector)
+        for stream_config in stream_configs:
+            self._streams.put(stream_config)
         return flow
 
     def _load_detector(self, stack: contextlib.ExitStack) -> Detector:
         model, tracking = self.config.model, self.config.tracking
         least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
-        detector = build.make_detector(model, least)
+        detector = make_detector(model, least, engine_options(self.config))
         stack.callback(detector.close)
         detector.warm_up(self.config.batch.size)
         return detector
 
-    def _add_streams(self, flow: Flow, detector: Detector) -> None:
+    def _make_streams(self, flow: Flow, detector: Detector) -> Streams:
         config, clock = self.config, self._clock
-        producer = build.make_producer(config, detector, clock)
-        for spec in self._stream_configs:
-            stream = Stream(spec, build.source_maker(spec, clock), flow.condition, flow.tell)
-            flow.streams[stream.id] = stream
-            flow.composers[stream.id] = Composer(
-                stream.account,
+        producer = build.make_producer(config, detector, clock, self._instance)
+
+        def make_composer(spec: StreamConfig, account: StreamAccount) -> Composer:
+            return Composer(
+                account,
                 producer,
                 detector.labels,
                 build.make_tracker(config.tracking),
@@ -180,60 +198,55 @@ class Pipeline:
                 clock,
             )
 
+        return Streams(
+            flow,
+            self._threads,
+            make_composer,
+            clock,
+            parallel_files=config.parallel_files,
+            keep_running=self._keep_running,
+        )
+
     def _close(self) -> None:
         """Wait a moment for the threads, then close what was opened, last first."""
         self._threads.join(_ABANDON_AFTER_S)
         self._opened.close()
 
     async def _run(self) -> None:
-        flow = self._flow
+        flow, streams = self._flow, self._streams
         assert flow is not None
-        files = asyncio.Semaphore(self.config.parallel_files)
+        assert streams is not None
         try:
             async with asyncio.TaskGroup() as group:
-                for config in self._stream_configs:
-                    group.create_task(self._run_stream(flow.streams[config.id], config, files))
-                group.create_task(self._threads.run("detect", flow.detect))
-                group.create_task(self._threads.run("publish", flow.publish))
+                streams.start(group)
+                group.create_task(self._work("detect", flow.detect))
+                group.create_task(self._work("publish", flow.publish))
                 for outlet in flow.all_outlets:
-                    group.create_task(self._threads.run(f"sink {outlet.sink.name}", outlet.run))
+                    group.create_task(self._work(f"sink {outlet.sink.name}", outlet.run))
         except BaseExceptionGroup as failures:
             self.abort()
             raise _first(failures) from failures
 
-    async def _run_stream(
-        self, stream: Stream, config: StreamConfig, files: asyncio.Semaphore
-    ) -> None:
-        async with contextlib.nullcontext() if config.live else files:
-            await self._threads.run(_thread_of(stream), stream.run)
+    async def _work(self, name: str, work: Callable[[], None]) -> None:
+        """One of the flow's loops. Where it fails, no stream can be changed any more."""
+        try:
+            await self._threads.run(name, work)
+        except Exception:
+            self.abort()
+            raise
+        if name == "detect" and self._streams is not None:
+            self._streams.cut()  # where all sinks are gone, some may be paused or about to start
 
     async def _drain(self) -> None:
         log.info("draining: no new frames, at most %g s", self.config.drain_timeout_s)
-        assert self._flow is not None
+        assert self._streams is not None
         assert self._main is not None
-        self._flow.stop()
-        await self._settle_streams(self._flow)
+        await self._streams.finish()
         await asyncio.wait([self._main], timeout=self.config.drain_timeout_s)
         if not self._main.done():
             limit_s = self.config.drain_timeout_s
             self._error = f"the run was not drained within {limit_s:g} s and was aborted"
             self.abort()
-
-    async def _settle_streams(self, flow: Flow) -> None:
-        """Streams end by themselves within a moment; one whose decoder hangs is ended for it."""
-        deadline_s = self._clock.monotonic_s() + _ABANDON_AFTER_S
-        while self._clock.monotonic_s() < deadline_s:
-            if all(stream.lane.closed for stream in flow.streams.values()):
-                return
-            await asyncio.sleep(0.02)
-        for stream in flow.streams.values():
-            if not stream.lane.closed:
-                await asyncio.to_thread(stream.abandon)
-                self._threads.abandon(_thread_of(stream))
-
-
-def _thread_of(stream: Stream) -> str:
-    return f"stream {stream.id}"
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,20 +1,36 @@
 """One stream: its decoding thread, its frame channel, its account, and its reconnects."""
 
-import contextlib
+import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from pipeline.channel import Channel
-from pipeline.config import StreamConfig
-from pipeline.core.errors import DecodeError, SourceError
+from pipeline.config import ReconnectedConfig, StdinSourceConfig, StreamConfig
+from pipeline.connection import Connection, Patience
+from pipeline.core.clock import Clock
+from pipeline.core.errors import DownCause, SourceDenied, SourceError, SourceHung
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
-from pipeline.supervise import Backoff
+from pipeline.core.messages import DropReason
+from pipeline.lane import Lane
+from pipeline.load import Gate
+from pipeline.supervise import Backoff, Repeats
 from pipeline.telemetry import StreamAccount
-from stages.base import Source
+from stages.base import Counts, Source
+from stages.health.finding import Change
+from stages.health.watch import HealthWatch, Settings
 
 log = get_logger(__name__)
+
+MOST_HUNG: Final = 3
+"""With so many abandoned decoders still there, a stream waits instead of starting another one."""
+STEADY_S: Final = 10.0
+"""A connection that was up for so long was good: what follows is a first failure again."""
+FIRST_PAUSE_S: Final = 0.5
+DENIED_LONGEST_S: Final = 900.0
 
 MakeSource = Callable[[int, int], Source]
 """(epoch, first seq) -> a source for one connection."""
@@ -29,6 +45,8 @@ class StreamUp:
     seq: int
     attempt: int
     frame_count: int | None
+    chaos: bool = False
+    """Faults are made on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,7 @@ class StreamDown:
     seq: int
     attempt: int
     reason: str
+    cause: DownCause = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,17 @@ class StreamEnded:
     error: str | None
 
 
-StreamChange = StreamUp | StreamDown | StreamEnded
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """Something is wrong with the pictures, or no longer; frame `seq` is the last one by then."""
+
+    stream_id: str
+    epoch: int
+    seq: int
+    change: Change
+
+
+StreamChange = StreamUp | StreamDown | StreamEnded | StreamHealth
 
 
 class Stream:
@@ -59,6 +88,13 @@ class Stream:
 
     `run` is the whole life of the stream, in a thread of its own. It tells `tell` when the stream
     comes up, goes down and ends, and closes the lane last.
+
+    Failures are followed by growing pauses, `backoff`; where the camera refuses the password, by
+    the much longer ones of `denied`, for many cameras lock an account after a few tries. Both begin
+    anew once a connection has been up for `STEADY_S`. A new `Stream`, as for a changed
+    configuration, knows nothing of the failures of an older one. What it `follows`, a stream that
+    was retired or has ended and whose frames are settled, hands on its account and its hung
+    decoders; the next epoch begins.
     """
 
     def __init__(
@@ -68,26 +104,44 @@ class Stream:
         condition: threading.Condition,
         tell: Callable[[StreamChange], object],
         backoff: Backoff | None = None,
+        denied: Backoff | None = None,
+        follows: "Stream | None" = None,
+        clock: Clock | None = None,
     ) -> None:
         self.id = config.id
-        self.account = StreamAccount(config.id)
-        self.lane: Channel[Frame] = Channel(
+        self.account: StreamAccount = follows.account if follows else StreamAccount(config.id)
+        self.gate: Gate | None = None
+        if config.gives_way:
+            self.gate = Gate(config.id, config.priority, config.min_fps)
+        self.lane = Lane(
             config.queue_frames,
-            config.when_full or ("drop_oldest" if config.live else "block"),
-            condition=condition,
+            config.full_queue,
+            longest_age_s=config.longest_age_s,
             on_drop=self._drop,
+            on_late=self._drop_late,
+            condition=condition,
+            clock=clock,
         )
         self._config = config
         self._make_source = make_source
         self._tell = tell
-        self._backoff = backoff or Backoff()
+        self._reconnects = config.reconnects
+        self._patience = patience_with(config)
+        self._backoff = backoff or _backoff(config.reconnects)
+        self._denied = denied or _denied_backoff(config.reconnects)
+        self._repeats = Repeats()
         self._stopping = threading.Event()
         self._guard = threading.Lock()
-        self._source: Source | None = None
-        self._is_up = self._was_up = False
-        self._ended = False
-        self._epoch = 0
-        self._kept = 0
+        self._connection: Connection | None = None
+        self._hung: list[Connection] = follows._hung if follows else []
+        self._was_up = False
+        self._up_since_s: float | None = None
+        self._ended = self._retired = self._end_told = False
+        self._epoch = follows.epoch + 1 if follows else 0
+        self._times_before = self.account.times
+        self._undecoded_before = self.account.undecoded
+        self._kept = self._damaged = self._skipped = 0
+        self._health = HealthWatch(_settings(config)) if config.watched else None
 
     def run(self) -> None:
         """Connect, decode, reconnect. Blocks until the stream is over."""
@@ -97,7 +151,7 @@ class Stream:
                 epoch_frames = self.account.next_seq
                 failure = self._connect_once()
                 error = str(failure) if failure else None
-                if failure is None or not self._may_retry(failure):
+                if failure is None or not self._may_retry():
                     break
                 self._go_down(failure)
                 if self.account.next_seq > epoch_frames:
@@ -106,14 +160,34 @@ class Stream:
             self._end(None if self._stopping.is_set() else error)
 
     def stop(self) -> None:
-        """End soon, keeping what is decoded. Never blocks; any thread, any number of times."""
+        """End within two seconds, keeping what is decoded, whatever the decoder does. Never blocks;
+        any thread, any number of times."""
         self._stopping.set()
         with self._guard:
-            if self._source is not None:
-                self._source.close()
+            connection = self._connection
+        if connection is not None:
+            connection.stop()
+
+    def retire(self) -> None:
+        """As `stop`, but the end is not told, unless it was before: whoever runs the stream tells
+        what becomes of it."""
+        with self._guard:
+            self._retired = True
+        self.stop()
+
+    @property
+    def epoch(self) -> int:
+        """Of the newest frame, or of the next one."""
+        return self._epoch
+
+    @property
+    def end_told(self) -> bool:
+        """True once the end was told, or is about to be."""
+        with self._guard:
+            return self._end_told
 
     def abandon(self) -> None:
-        """End a stream whose decoder hangs in native code and does not heed `stop`."""
+        """End a stream that does not heed `stop`, for it waits for room in its lane."""
         self._end(None)
 
     def _end(self, error: str | None) -> None:
@@ -121,78 +195,159 @@ class Stream:
             if self._ended:
                 return
             self._ended = True
-        self._tell(StreamEnded(self.id, self._epoch, error))
+            self._end_told = not self._retired
+        if self._end_told:
+            self._tell(StreamEnded(self.id, self._epoch, error))
         self.lane.close()
 
     def _connect_once(self) -> SourceError | None:
         """One connection, until it ends. None: there is nothing more to come."""
-        self._is_up = False
-        try:
-            with contextlib.closing(
-                self._make_source(self._epoch, self.account.next_seq)
-            ) as source:
-                self._hold(source)
-                if not self._stopping.is_set():
-                    self._decode(source)
-        except SourceError as failure:
-            return failure
-        except Exception as failure:
-            log.debug("stream %r", self.id, exc_info=True)
-            return DecodeError(self.id, f"unexpected {type(failure).__name__}: {failure}")
-        finally:
-            self._hold(None)
-        return None
-
-    def _hold(self, source: Source | None) -> None:
-        """The source that `stop` is to close."""
+        if self._count_hung() >= MOST_HUNG:
+            return SourceHung(self.id, f"{MOST_HUNG} decoders hang: waiting for one to return")
+        epoch, first_seq = self._epoch, self.account.next_seq
+        self._up_since_s, self._damaged, self._skipped = None, 0, 0
+        self._times_before = self.account.times
+        self._undecoded_before = self.account.undecoded
+        connection = Connection(
+            self.id, lambda: self._make_source(epoch, first_seq), self._take, self._patience,
+            self._idle,
+        )  # fmt: skip
         with self._guard:
-            self._source = source
+            self._connection = connection
+        if self._stopping.is_set():
+            return None
+        connection.run()
+        if connection.abandoned:
+            self.account.connections.abandoned += 1
+            self._hung.append(connection)
+            self._count_hung()
+        if connection.source is not None:
+            counts = connection.source.counts
+            self._count_left_out(first_seq + counts.decoded_total, counts)
+            self.account.times = counts.times.after(self._times_before)
+        if self._health is not None:
+            self._tell_health(self._health.interrupt("the connection is over"))
+        return connection.failure
 
-    def _decode(self, source: Source) -> None:
-        first_seq = self.account.next_seq
-        try:
-            for frame in source.frames():
-                if self._ended:
-                    return
-                self._count_skipped(frame.info.seq)
-                self.account.decode()
-                if not self._is_up:
-                    self._come_up(source, frame.info.seq)
-                self.lane.put(frame)
-                self._kept += 1
-                if self._kept == self._config.max_frames:
-                    self._stopping.set()
-                if self._stopping.is_set():
-                    return
-        finally:
-            self._count_skipped(first_seq + source.counts.decoded_total)
+    def _count_hung(self) -> int:
+        """How many abandoned decoders are still there."""
+        self._hung = [connection for connection in self._hung if connection.alive]
+        self.account.connections.hung = len(self._hung)
+        return len(self._hung)
 
-    def _count_skipped(self, seq: int) -> None:
-        """Frames before `seq` that the decoder left out, for they are above the frame rate."""
+    def _take(self, source: Source, frame: Frame) -> bool:
+        """In the decoder's thread: a frame into the lane. False: no more, please."""
+        if self._ended:
+            return False
+        self._count_left_out(frame.info.seq, source.counts)
+        self.account.times = source.counts.times.after(self._times_before)
+        self.account.decode()
+        self._epoch = frame.info.epoch
+        if self._up_since_s is None:
+            self._come_up(source, frame.info.seq)
+        if self._health is not None:
+            health = self._health.observe(frame.image, frame.info.pts_ns, source.counts)
+            self._tell_health(health)
+        if self.gate is None or self.gate.admit():
+            self.lane.put(frame)
+        else:
+            self.account.drop(frame.info.seq, "load")
+        self._kept += 1
+        if self._kept == self._config.max_frames:
+            self._stopping.set()
+        return not self._stopping.is_set()
+
+    def _idle(self, source: Source) -> None:
+        """While the decoder is watched: damage shows even where no whole picture comes."""
+        if self._health is not None:
+            self._tell_health(self._health.idle(source.counts, time.monotonic()))
+
+    def _tell_health(self, changes: list[Change]) -> None:
+        for change in () if self._ended else changes:
+            kind = f"{change.condition} {change.active}"
+            level = logging.WARNING if change.active else logging.INFO
+            self._say(level, kind, f"stream {self.id!r}: {change.reason}")
+            self._tell(StreamHealth(self.id, self._epoch, self.account.next_seq - 1, change))
+
+    def _count_left_out(self, seq: int, counts: Counts) -> None:
+        """Frames before `seq` that the source left out: damaged, above the frame rate, or not given
+        any more when it was stopped."""
+        self.account.chaos = counts.chaos
+        self.account.undecoded = self._undecoded_before + counts.undecoded_total
         while self.account.next_seq < seq:
-            self.account.drop(self.account.decode(), "target_fps")
+            reason: DropReason = "stopped" if self._stopping.is_set() else "target_fps"
+            if self._damaged < counts.withheld_total:
+                self._damaged, reason = self._damaged + 1, "corrupt"
+            elif self._skipped < counts.skipped_total:
+                self._skipped, reason = self._skipped + 1, "target_fps"
+            self.account.drop(self.account.decode(), reason)
 
     def _come_up(self, source: Source, seq: int) -> None:
-        log.info("stream %r is up", self.id)
+        self._say(logging.INFO, "up", f"stream {self.id!r} is up")
         limits = (source.frame_count, self._config.max_frames)
         expected = min((limit for limit in limits if limit is not None), default=None)
-        self._tell(StreamUp(self.id, self._epoch, seq, self._backoff.failures, expected))
-        self._backoff.succeed()
-        self._is_up = self._was_up = True
+        chaos = self._config.chaos is not None
+        self._tell(StreamUp(self.id, self._epoch, seq, self._failures, expected, chaos))
+        self.account.connections.up += 1
+        self._was_up, self._up_since_s = True, time.monotonic()
+
+    @property
+    def _failures(self) -> int:
+        return self._backoff.failures + self._denied.failures
 
     def _go_down(self, failure: SourceError) -> None:
-        pause_s = self._backoff.pause_s()
-        log.warning("%s; trying again in %.1f s", failure, pause_s)
-        seq = self.account.next_seq - 1
-        self._tell(StreamDown(self.id, self._epoch, seq, self._backoff.failures, failure.why))
+        if self._up_since_s is not None and time.monotonic() - self._up_since_s >= STEADY_S:
+            self._backoff.succeed()
+            self._denied.succeed()
+        denied = isinstance(failure, SourceDenied)
+        pause_s = (self._denied if denied else self._backoff).pause_s()
+        self.account.connections.failed += 1
+        self.account.connections.denied += denied
+        self._say(logging.WARNING, failure.cause, f"{failure}; trying again in {pause_s:.1f} s")
+        seq, why = self.account.next_seq - 1, failure.why
+        self._tell(StreamDown(self.id, self._epoch, seq, self._failures, why, failure.cause))
         self._stopping.wait(pause_s)
 
-    def _may_retry(self, failure: SourceError) -> bool:
-        source = self._config.source
-        if source.kind != "rtsp" or source.reconnect == "never":
-            return False
-        return self._was_up or (failure.retryable and source.reconnect == "always")
+    def _say(self, level: int, kind: str, text: str) -> None:
+        """A camera that comes and goes every second must not fill the log."""
+        more = self._repeats.note(kind)
+        if more is not None:
+            log.log(level, "%s%s", text, more)
+
+    def _may_retry(self) -> bool:
+        reconnect = self._reconnects.tries_again if self._reconnects else "never"
+        return reconnect == "always" or (reconnect == "once_up" and self._was_up)
 
     def _drop(self, frame: Frame) -> None:
         closing = self._stopping.is_set() or self.lane.closed
+        if self.gate is not None and not closing:
+            self.gate.lost += 1
         self.account.drop(frame.info.seq, "stopped" if closing else "overflow")
+
+    def _drop_late(self, frame: Frame) -> None:
+        if self.gate is not None:
+            self.gate.lost += 1
+        self.account.drop(frame.info.seq, "late")
+
+
+def patience_with(config: StreamConfig) -> Patience | None:
+    """How long this stream's decoder may show no sign of life. None: its decoder cannot hang."""
+    source = config.reconnects
+    if isinstance(config.source, StdinSourceConfig):  # its silence is waited for, but not a stop
+        return Patience(math.inf, math.inf)
+    if source is None:
+        return None
+    return Patience(source.open_timeout_s + source.read_timeout_s, source.read_timeout_s)
+
+
+def _settings(config: StreamConfig) -> Settings:
+    return Settings(**config.health.model_dump(exclude={"enabled"}, exclude_none=True))
+
+
+def _backoff(source: ReconnectedConfig | None) -> Backoff:
+    return Backoff(FIRST_PAUSE_S, source.longest_pause_s) if source else Backoff()
+
+
+def _denied_backoff(source: ReconnectedConfig | None) -> Backoff:
+    first_s = source.denied_pause_s if source else DENIED_LONGEST_S
+    return Backoff(first_s, max(first_s, DENIED_LONGEST_S), least=0.9)

@@ -6,8 +6,48 @@ For every stream, at any stop: `decoded = published + sum(dropped)`.
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Literal
 
-from pipeline.core.messages import DropReason
+from pipeline.core.messages import Condition, DropReason
+from stages.base import Times
+
+LoadStage = Literal["full", "skip", "slow", "below_floor"]
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """Whether live streams give way because the engine does not keep up; see `docs/load.md`."""
+
+    stage: LoadStage = "full"
+    since_ns: int | None = None
+    """UTC, when it began; None: all frames pass."""
+    keep: dict[str, float] = field(default_factory=dict)
+    """Share of its frames that is let through, for every stream that does not keep all."""
+    times: int = 0
+    """How often it has begun in this run."""
+    degraded_s: float = 0.0
+    """How long it has lasted in this run, all times together."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether frames are left out now."""
+        return self.stage != "full"
+
+
+@dataclass(slots=True)
+class Connections:
+    """What became of the connections of one stream; its own thread counts."""
+
+    up: int = 0
+    """Those that gave a picture."""
+    failed: int = 0
+    """Tries that failed, and connections that were lost."""
+    denied: int = 0
+    """Of these, refused for the user or the password."""
+    abandoned: int = 0
+    """Decoders that hung in native code and were left behind."""
+    hung: int = 0
+    """Of these, still there: each holds a thread, a socket and some pictures."""
 
 
 class StreamAccount:
@@ -15,6 +55,10 @@ class StreamAccount:
 
     def __init__(self, stream_id: str) -> None:
         self.stream_id = stream_id
+        self.connections = Connections()
+        self.chaos: dict[str, int] = {}
+        self.times = Times()
+        self.undecoded = 0
         self._lock = threading.Lock()
         self._decoded = 0
         self._published = 0
@@ -70,13 +114,27 @@ class StreamReport:
     published: int = 0
     dropped: dict[DropReason, int] = field(default_factory=dict)
     frames_expected: int | None = None
+    connections: Connections = field(default_factory=Connections)
+    chaos: dict[str, int] = field(default_factory=dict)
+    """Faults that were made on purpose, by kind."""
+    times: Times = field(default_factory=Times)
+    undecoded: int = 0
+    """Pictures that the decoder passed over because of `decode`; they are not in `decoded`."""
+    oldest_s: float = 0.0
+    """Longest time that a frame waited for the engine and was taken by it."""
     started_s: float = 0.0
     last_frame_s: float = 0.0
     detections: Counter[str] = field(default_factory=Counter)
     tracks: Counter[str] = field(default_factory=Counter)
     crossings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By (line, direction, label)."""
+    impairments: Counter[Condition] = field(default_factory=Counter)
+    """How often something was wrong with the pictures, by what."""
+    impaired: set[Condition] = field(default_factory=set)
+    """What is wrong now."""
     error: str | None = None
+    ended: bool = False
+    """Its end was told."""
 
     @property
     def fps(self) -> float:
@@ -103,6 +161,7 @@ class Report:
     sinks: list[SinkReport]
     error: str | None = None
     """What befell the run as a whole, such as a drain that was not done in time."""
+    load: LoadReport = field(default_factory=LoadReport)
 
     @property
     def errors(self) -> list[str]:

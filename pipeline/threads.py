@@ -41,7 +41,7 @@ class Threads:
                 loop.call_soon_threadsafe(finish, failure)
 
         thread = threading.Thread(target=run, name=f"eyrie {name}", daemon=True)
-        self._threads.append(thread)
+        self._threads = [*(other for other in self._threads if other.is_alive()), thread]
         thread.start()
         await done
 

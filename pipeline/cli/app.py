@@ -2,12 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detectors.base import Precision
+from detectors.engines.options import EngineChoice
 from pipeline.cli.faults import guarded
 from pipeline.cli.model import app as model_app
+
+if TYPE_CHECKING:
+    from pipeline.config import PipelineConfig
 
 app = typer.Typer(
     name="eyrie",
@@ -56,12 +61,23 @@ def demo(
 
 
 @app.command()
-def run(config: Config, overrides: Overrides = None, quiet: Quiet = False) -> None:
-    """Run a configuration until its streams end, or for ever. SIGTERM or Ctrl-C drains."""
+def run(
+    config: Config,
+    overrides: Overrides = None,
+    keep_running: Annotated[
+        bool, typer.Option("--keep-running", help="Wait for new streams when all have ended.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a configuration until its streams end, or for ever. SIGTERM or Ctrl-C drains, SIGHUP
+    reads the streams again."""
     from pipeline.cli.run import run_pipeline
     from pipeline.config_file import load_config
 
-    guarded(lambda: run_pipeline(load_config(config, overrides or ()), quiet))
+    def read() -> "PipelineConfig":
+        return load_config(config, overrides or ())
+
+    guarded(lambda: run_pipeline(read(), quiet, read, keep_running))
 
 
 @app.command()
@@ -72,6 +88,12 @@ def detect(
     model: Annotated[
         str, typer.Option(help="A bundled model, or an ONNX file that Eyrie exported.")
     ] = "yolo_nas_n_int8",
+    engine: Annotated[
+        EngineChoice, typer.Option(help="The runtime; auto: the best here.")
+    ] = "auto",
+    precision: Annotated[
+        Precision | None, typer.Option(help="What must run (default: what the model is made for).")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for NAME.jsonl and NAME.mp4 (default: out, unless --sink)."),
@@ -99,8 +121,65 @@ def detect(
     from pipeline.cli.detect import Request, configure
     from pipeline.cli.run import run_pipeline
 
-    request = Request(tuple(sources), model, out, tuple(sink or ()), classes, conf, fps, max_frames)
+    request = Request(
+        tuple(sources), model, engine, precision, out, tuple(sink or ()), classes, conf, fps,
+        max_frames,
+    )  # fmt: skip
     guarded(lambda: run_pipeline(configure(request), quiet))
+
+
+@app.command()
+def batch(
+    source: Annotated[str, typer.Argument(help="A folder of videos, a glob, or one video.")],
+    out: Annotated[Path, typer.Option(help="Folder for messages, manifest and report.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes, each with a model (default: one a core).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the batch in --out, or begin it.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="As --resume, and try failed files once more.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file with model, tracking, fps, lines and so on.")
+    ] = None,
+    overrides: Overrides = None,
+    model: Annotated[
+        str | None, typer.Option(help="A bundled model, or an ONNX file that Eyrie exported.")
+    ] = None,
+    engine: Annotated[
+        EngineChoice | None, typer.Option(help="The runtime; auto: the best here.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="What must run (default: what the model is made for).")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Keep only these, such as person,car.")
+    ] = None,
+    conf: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score of a detection.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Analyse at most N frames a second.")
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="End each file after N frames.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Analyse thousands of files, once each. Ctrl-C or a kill at any point: --resume goes on."""
+
+    def work() -> int:
+        from pipeline.cli.batch import Request, run_batch
+
+        request = Request(
+            source, out, workers, resume, retry_failed, config, tuple(overrides or ()),
+            model, engine, precision, classes, conf, fps, max_frames, quiet,
+        )  # fmt: skip
+        return run_batch(request)
+
+    guarded(work)
 
 
 @app.command()

@@ -6,11 +6,17 @@ from functools import partial
 from rich.console import Console
 from rich.text import Text
 
+from detectors.engines.open import choose
 from pipeline import build
 from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
+from pipeline.connection import Connection
 from pipeline.core.clock import SystemClock
+from pipeline.core.frame import Frame
 from pipeline.core.log import one_line
+from pipeline.open_detector import engine_options, make_detector
+from pipeline.stream import patience_with
+from stages.base import Source
 
 Probe = tuple[str, Callable[[], str]]
 """What is probed, and how: returns what is well, raises for what is not."""
@@ -43,11 +49,19 @@ def _probes(config: PipelineConfig) -> Iterator[Probe]:
 
 
 def _probe_model(config: PipelineConfig) -> str:
-    detector = build.make_detector(config.model, config.model.score_threshold)
-    detector.warm_up(1)
-    detector.close()
+    options = engine_options(config)
+    detector = make_detector(config.model, config.model.score_threshold, options)
+    try:
+        detector.warm_up(config.batch.size)
+    finally:
+        detector.close()
+    chosen = f" (auto: {choose(options.hint).why})" if options.engine == "auto" else ""
+    proof = f"differs from its own answers in {detector.proof}" if detector.proof else "not proved"
     labels = ", ".join(detector.labels)
-    return f"{detector.precision} on {detector.engine_name}, knows {labels}"
+    return (
+        f"{detector.precision} on {detector.engine_name}{chosen}, {detector.device}; "
+        f"{proof}; knows {labels}"
+    )
 
 
 def _probe_files(config: PipelineConfig) -> str:
@@ -64,14 +78,30 @@ def _probe_open(sink: build.AnySink) -> str:
 
 def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
     """The first frame of each of the stream's sources."""
-    said = []
+    match stream.source.kind:
+        case "stdin":
+            return "standard input: not tried, for what is read is gone"
+        case "watch":
+            return f"{len(list(stream.source.path.iterdir()))} entries in the watched folder"
+    stream = stream.model_copy(update={"chaos": None})
+    said: list[str] = []
     alone = config.model_copy(update={"streams": (stream,), "sinks": ()})
     for part in build.expand_streams(alone):
-        source = build.source_maker(part, SystemClock())(0, 0)
-        try:
-            frame = next(iter(source.frames()), None)
-        finally:
-            source.close()
-        if frame is not None:
-            said.append(f"{frame.info.width}x{frame.info.height}")
+        said += _first_size(part)
     return f"{len(said)} source(s) give pictures: {', '.join(sorted(set(said)))}"
+
+
+def _first_size(stream: StreamConfig) -> list[str]:
+    """`WIDTHxHEIGHT` of its first frame, if it has one. A decoder that hangs is abandoned."""
+    sizes: list[str] = []
+
+    def take(_source: Source, frame: Frame) -> bool:
+        sizes.append(f"{frame.info.width}x{frame.info.height}")
+        return False
+
+    make = partial(build.source_maker(stream, SystemClock()), 0, 0)
+    connection = Connection(stream.id, make, take, patience_with(stream))
+    connection.run()
+    if connection.failure is not None:
+        raise connection.failure
+    return sizes

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+from detectors.base import Precision
+from detectors.engines.options import EngineChoice
 from pipeline.config import PipelineConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
@@ -17,6 +19,8 @@ class Request:
 
     sources: tuple[str, ...]
     model: str
+    engine: EngineChoice
+    precision: Precision | None
     out: Path | None
     sinks: tuple[str, ...]
     classes: str | None
@@ -38,7 +42,13 @@ def configure(request: Request) -> PipelineConfig:
         folder = request.out or Path("out")
         sinks.append({"kind": "jsonl", "path": str(folder / "{stream_id}.jsonl")})
         sinks.append({"kind": "video", "path": str(folder / "{stream_id}.mp4")})
-    model = {"name": request.model, "score_threshold": request.conf, "classes": classes}
+    model = {
+        "name": request.model,
+        "engine": request.engine,
+        "precision": request.precision,
+        "score_threshold": request.conf,
+        "classes": classes,
+    }
     data = {"streams": streams, "sinks": sinks, "model": model}
     return parse_config(data)
 

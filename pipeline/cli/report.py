@@ -28,6 +28,25 @@ def print_report(report: Report, console: Console) -> None:
             _counts(Counter(stream.dropped)),
         )
     console.print(table)
+    for stream in report.streams:
+        told = stream.connections
+        if told.failed or told.abandoned:
+            console.print(
+                f"stream {stream.stream_id}: {told.up} connections, {told.failed} failures"
+                f" ({told.denied} for the password), {told.abandoned} decoders abandoned",
+                highlight=False,
+            )
+        if stream.chaos:
+            done = _counts(Counter(stream.chaos))
+            console.print(
+                f"stream {stream.stream_id}: faults made by chaos: {done}", highlight=False
+            )
+    if report.load.times:
+        console.print(
+            f"the engine did not keep up: streams gave way for {report.load.degraded_s:.0f} s"
+            f" in all (times: {report.load.times}; see docs/load.md)",
+            highlight=False,
+        )
     for sink in report.sinks:
         console.print(
             f"sink {sink.sink}: {sink.delivered} delivered, {sink.undelivered} not delivered",

@@ -1,9 +1,10 @@
 """Running a pipeline from the command line: signals, progress, the table at the end."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -18,18 +19,32 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pipeline.cli.faults import in_one_line
 from pipeline.cli.report import print_report
 from pipeline.config import JsonLinesSinkConfig, PipelineConfig
+from pipeline.core.log import get_logger
 from pipeline.runner import Pipeline
 from pipeline.telemetry import Report
+
+log = get_logger(__name__)
 
 _REFRESH_S = 0.2
 _ABORTED = 130
 
 
-def run_pipeline(config: PipelineConfig, quiet: bool) -> int:
-    """Run to the end, print the table: the exit code."""
-    return finish(asyncio.run(run(config, quiet)), _table_console(config), quiet)
+ReadAgain = Callable[[], PipelineConfig]
+
+
+def run_pipeline(
+    config: PipelineConfig,
+    quiet: bool,
+    read_again: ReadAgain | None = None,
+    keep_running: bool = False,
+) -> int:
+    """Run to the end, print the table: the exit code. `read_again` gives the configuration anew,
+    or raises `ConfigError`; with it, SIGHUP changes the streams."""
+    outcome = asyncio.run(run(config, quiet, read_again, keep_running))
+    return finish(outcome, _table_console(config), quiet)
 
 
 def finish(outcome: "Outcome", console: Console, quiet: bool) -> int:
@@ -55,12 +70,17 @@ class Outcome:
     aborted: bool
 
 
-async def run(config: PipelineConfig, quiet: bool) -> Outcome:
+async def run(
+    config: PipelineConfig,
+    quiet: bool,
+    read_again: ReadAgain | None = None,
+    keep_running: bool = False,
+) -> Outcome:
     """Run in this loop with signals and progress."""
-    pipeline = Pipeline(config)
-    with _signals(pipeline) as signals:
+    pipeline = Pipeline(config, keep_running=keep_running)
+    with _signals(pipeline) as signals, _hangups(read_again is not None) as hung_up:
         try:
-            async with pipeline:
+            async with pipeline, _reloading(pipeline, read_again, hung_up):
                 done = asyncio.create_task(pipeline.wait())
                 with _Bars(quiet) as bars:
                     while not done.done():
@@ -98,6 +118,56 @@ def _signals(pipeline: Pipeline) -> Iterator[list[signal.Signals]]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _hangups(wanted: bool) -> Iterator[asyncio.Event]:
+    """Gives what SIGHUP sets; where it is not wanted, SIGHUP ends the process as ever."""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    if wanted:
+        loop.add_signal_handler(signal.SIGHUP, came.set)
+    try:
+        yield came
+    finally:
+        if wanted:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+@asynccontextmanager
+async def _reloading(
+    pipeline: Pipeline, read_again: ReadAgain | None, hung_up: asyncio.Event
+) -> AsyncIterator[None]:
+    """Meanwhile, every SIGHUP reads the configuration again; one that came while the run was
+    opening does so now."""
+
+    async def reload_for_ever(read: ReadAgain) -> None:
+        while await hung_up.wait():
+            hung_up.clear()
+            await _reload(pipeline, read)
+
+    if read_again is None:
+        yield
+        return
+    task = asyncio.create_task(reload_for_ever(read_again))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _reload(pipeline: Pipeline, read_again: ReadAgain) -> None:
+    try:
+        changes = await pipeline.reload(await asyncio.to_thread(read_again))
+    except Exception as error:  # noqa: BLE001 - the run goes on, whatever is in the file
+        log.error("SIGHUP: %s", in_one_line(error))
+        return
+    if changes.refused:
+        keys = ", ".join(changes.refused)
+        log.warning("SIGHUP: only streams change in a run; restart it for the change of %s", keys)
+    # a warning, for it is the answer to who sent the signal, and INFO is not shown
+    log.warning("SIGHUP: %s", changes)
 
 
 class _Rate(ProgressColumn):

@@ -1,12 +1,13 @@
 """Time comes in by argument, so that deadlines and reconnects are tested in microseconds."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 ClockSource = Literal["rtcp", "container", "file", "arrival"]
-"""Where a capture time comes from: the camera's sender report, the container's creation time,
-the file's modification time, or the moment of arrival."""
+"""Where a capture time comes from: the camera's sender report, the container's creation time, what
+is known of the file (a sidecar, its name, its modification time), or the moment of arrival."""
 
 
 class Clock(Protocol):
@@ -27,6 +28,19 @@ class SystemClock:
 
     def utc_ns(self) -> int:
         return time.time_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, by both clocks: `steady_ns` never jumps, `utc_ns` may be set at any time."""
+
+    steady_ns: int
+    utc_ns: int
+
+    @classmethod
+    def of(cls, clock: Clock) -> Self:
+        """Now, by `clock`."""
+        return cls(round(clock.monotonic_s() * 1e9), clock.utc_ns())
 
 
 def utc_datetime(ns: int) -> datetime:

@@ -4,7 +4,9 @@
     ├── ConfigError                 a key of the configuration, named by its path
     ├── SourceError                 one stream; the others go on
     │   ├── SourceUnavailable       unreachable or gone        (retryable for live sources)
-    │   │   └── SourceRefused       wrong path or password; again gets the same answer
+    │   │   ├── SourceHung          its decoder does not return
+    │   │   └── SourceRefused       wrong path; again gets the same answer
+    │   │       └── SourceDenied    wrong user or password; again may lock the account
     │   └── DecodeError             reachable, but not a picture to be had from it
     ├── DetectorError
     │   ├── EngineLoadError         the model file cannot be used
@@ -19,9 +21,14 @@ Every message is one line for the user: what, which stream or key, why, what to 
 secret.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pipeline.core.log import one_line
+
+DownCause = Literal[
+    "unavailable", "hung", "refused", "auth", "undecodable", "paused", "restarted", "removed"
+]
+"""What took a stream down, for programs: a kind of failure, or a request."""
 
 
 class EyrieError(Exception):
@@ -44,6 +51,8 @@ class ConfigError(EyrieError):
 class SourceError(EyrieError):
     """A stream cannot be read any further."""
 
+    cause: ClassVar[DownCause] = "unavailable"
+
     def __init__(self, stream_id: str, why: str) -> None:
         super().__init__(f"stream {stream_id!r}: {why}")
         self.stream_id = stream_id
@@ -56,14 +65,29 @@ class SourceUnavailable(SourceError):
     retryable = True
 
 
+class SourceHung(SourceUnavailable):
+    """Its decoder does not return from native code, and was abandoned."""
+
+    cause: ClassVar[DownCause] = "hung"
+
+
 class SourceRefused(SourceUnavailable):
-    """The server answers, and says no: to the path or to the password."""
+    """The server answers, and says no: to the path or, as `SourceDenied`, to the password."""
 
     retryable = False
+    cause: ClassVar[DownCause] = "refused"
+
+
+class SourceDenied(SourceRefused):
+    """The server wants another user or password. Asking often may lock the account."""
+
+    cause: ClassVar[DownCause] = "auth"
 
 
 class DecodeError(SourceError):
     """The source answers, but holds no video that can be decoded."""
+
+    cause: ClassVar[DownCause] = "undecodable"
 
 
 class DetectorError(EyrieError):

@@ -10,9 +10,13 @@ import re
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]*@", re.IGNORECASE)
 
 
+_CAMERA_QUERY = re.compile(r"(?P<address>rtsps?://[^\s?'\"]*)\?(?!\*\*\*)[^\s'\"]*", re.IGNORECASE)
+
+
 def redact(text: str) -> str:
-    """Replace `user:password@` of every address in the text by `***@`."""
-    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    """Replace `user:password@` of every address in the text by `***@`, and what follows the `?` in
+    a camera's, for many take the password there."""
+    return _CAMERA_QUERY.sub(r"\g<address>?***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
 
 
 def one_line(text: str) -> str:

@@ -8,7 +8,7 @@ messages of a stream, the gap in `seq` equals the sum of `dropped_since_last` of
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AwareDatetime,
@@ -20,12 +20,18 @@ from pydantic import (
 )
 
 from pipeline.core.clock import ClockSource
+from pipeline.core.errors import DownCause
 
-SCHEMA: Literal["eyrie.detections/1.0.0"] = "eyrie.detections/1.0.0"
+SCHEMA: Literal["eyrie.detections/1.1.0"] = "eyrie.detections/1.1.0"
 
-DropReason = Literal["overflow", "target_fps", "stopped"]
+DropReason = Literal["overflow", "target_fps", "corrupt", "stopped", "late", "load"]
 """Why a decoded frame was not published: its channel was full, the stream's frame rate was capped
-by configuration, or the pipeline was aborted."""
+by configuration, it was damaged, the pipeline was aborted, it had waited too long for the engine,
+or its stream gave way because the engine does not keep up."""
+
+Condition = Literal["frozen", "black", "blurred", "low_fps", "corrupt", "clock_offset"]
+"""What may be wrong with the pictures of a stream that is up."""
+CONDITIONS: Final[tuple[Condition, ...]] = get_args(Condition)
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -73,7 +79,7 @@ class Detection(_Part):
 
 
 class _Message(_Part):
-    schema_: Annotated[Literal["eyrie.detections/1.0.0"], Field(alias="schema")] = SCHEMA
+    schema_: Annotated[Literal["eyrie.detections/1.1.0"], Field(alias="schema")] = SCHEMA
     message_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     stream_id: Annotated[str, Field(min_length=1)]
     epoch: Count
@@ -138,12 +144,19 @@ class EventMessage(_Message):
 
 
 class StreamStatusMessage(_Message):
-    """The stream came up or went down. `attempt` counts failed connects in a row."""
+    """The stream came up or went down. `attempt` counts failures since it was last up for a while.
+    `cause` says what kind of failure or request took it down, null when it is up.
+
+    Or its pictures are no good: `impaired` by `condition`, until it is `cleared`; `metrics` are the
+    measurements that say so."""
 
     kind: Literal["stream_status"] = "stream_status"
-    status: Literal["up", "down"]
+    status: Literal["up", "down", "impaired", "cleared"]
     reason: str
     attempt: Count
+    cause: DownCause | None = None
+    condition: Condition | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
 
 
 class EndOfStreamMessage(_Message):

@@ -41,7 +41,7 @@ moments = st.datetimes(
     datetime(1970, 1, 1), datetime(2200, 1, 1),
     timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]),
 )  # fmt: skip
-drops = st.dictionaries(st.sampled_from(["overflow", "target_fps", "stopped"]), counts)
+drops = st.dictionaries(st.sampled_from(["overflow", "target_fps", "corrupt", "stopped"]), counts)
 producers = st.builds(
     Producer, instance=texts, version=texts, run_id=texts,
     model=st.builds(

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.services import servers
+from tests.services import numbered, servers
+from tests.services.cameras import CameraSite
 from tests.services.servers import Server, ServiceMissing
 
 
@@ -128,3 +129,58 @@ def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serv
     yield make
     for server in started:
         server.stop()
+
+
+KEYLESS_FRAMES = numbered.FPS * int(os.environ.get("EYRIE_KEYLESS_S", "10"))
+"""Ten seconds without a key frame in the suite; `make endurance` has 35."""
+SiteMaker = Callable[..., CameraSite]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    return {
+        "plain": numbered.make(folder / "plain.mp4"),
+        "small": numbered.make(folder / "small.mp4", size=(128, 80)),
+        "hevc": numbered.make(folder / "hevc.mp4", codec="libx265"),
+        "reordered": numbered.make(folder / "reordered.mp4", b_frames=3),
+        "keyless": numbered.make(
+            folder / "keyless.mp4", frames=KEYLESS_FRAMES, key_every=KEYLESS_FRAMES
+        ),
+    }
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[SiteMaker]:
+    """Starts cameras of the test's own: `make_site({"plain": clip}, ["--user", …])`."""
+    started: list[CameraSite] = []
+
+    def make(served: dict[str, Path], options: list[str] | None = None, **where: str) -> CameraSite:
+        folder = tmp_path / f"site-{len(started)}"
+        folder.mkdir()
+        prefix = ["ip", "netns", "exec", where["netns"]] if where else []
+        host = where.get("host", "127.0.0.1")
+        try:
+            site = CameraSite(folder, served, options or (), host=host, prefix=prefix)
+        except ServiceMissing as missing:
+            _miss(str(missing))
+        started.append(site)
+        site.start()
+        return site
+
+    yield make
+    for site in started:
+        site.resume()
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def good(clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[CameraSite]:
+    """A camera that is always well, watched beside those that fail."""
+    try:
+        site = CameraSite(tmp_path_factory.mktemp("good"), {"plain": clips["plain"]})
+    except ServiceMissing as missing:
+        _miss(str(missing))
+    site.start()
+    yield site
+    site.stop()

@@ -163,7 +163,10 @@ async def test_a_camera_that_dies_comes_back_in_a_new_epoch(
 async def test_a_wrong_path_ends_that_stream_alone(rtsp_server: str, tmp_path: Path) -> None:
     good = encode(tmp_path / "good.mp4", 10)
     streams = [
-        {"id": "wrong", "source": {"kind": "rtsp", "url": f"{rtsp_server}/nowhere"}},
+        {
+            "id": "wrong",
+            "source": {"kind": "rtsp", "url": f"{rtsp_server}/nowhere", "reconnect": "once_up"},
+        },
         {"id": "good", "source": {"kind": "file", "path": str(good)}},
     ]
     report = await run(streams, [{"kind": "jsonl", "path": str(tmp_path / "{stream_id}.jsonl")}])

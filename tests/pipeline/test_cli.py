@@ -141,7 +141,7 @@ def test_models_of_another_kind_are_refused(tmp_path: Path) -> None:
     text.write_text("not a model")
     for model, said in (
         (stranger, "not a YOLO-NAS model"),
-        (text, "not an ONNX file"),
+        (text, "damaged, or no ONNX file"),
         (tmp_path / "none.onnx", "no such file"),
     ):
         result = eyrie("detect", clip, "--model", model, "--quiet", cwd=tmp_path)

@@ -71,6 +71,10 @@ def test_defaults_fit() -> None:
         ("sinks.0", REDIS | {"url": "redis://h/0?db=x"}, r"^sinks\[0\]\.url: the address takes"),
         ("sinks.0", REDIS | {"url": "redis://h/zero"}, r"^sinks\[0\]\.url: the address takes"),
         ("sinks.0", REDIS | {"url": "redis://[::1/0"}, r"^sinks\[0\]\.url: .*valid host"),
+        ("batch.size", True, r"^batch\.size: must be a number, not true$"),
+        ("streams.0.fps", True, r"^streams\[0\]\.fps: must be a number, not true$"),
+        ("streams.0.priority", False, r"^streams\[0\]\.priority: must be a number, not false$"),
+        ("streams.0.source.read_timeout_s", True, r"read_timeout_s: must be a number, not true$"),
         ("zones", {}, r"^zones: unknown key; allowed here: batch, "),
     ],
 )

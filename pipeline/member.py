@@ -1,0 +1,116 @@
+"""One stream of the running set: in its thread, stopped, and what is told of it then."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from pipeline.compose import Composer
+from pipeline.config import StreamConfig
+from pipeline.core.errors import DownCause
+from pipeline.flow import Flow
+from pipeline.stream import MakeSource, Stream, StreamChange, StreamDown, StreamEnded
+from pipeline.threads import Threads
+
+_ABANDON_AFTER_S = 2.0
+_LOOK_EVERY_S = 0.02
+
+
+class Member:
+    """A `Stream` with its configuration, from its start to its end or to its replacement. All is
+    for the loop's thread. Once `cut` is set nothing is published any more, and nothing waits."""
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        make_source: MakeSource,
+        stream: Stream,
+        composer: Composer,
+        flow: Flow,
+        threads: Threads,
+        cut: asyncio.Event,
+    ) -> None:
+        self.config, self.make_source, self.stream = config, make_source, stream
+        self.paused = False
+        self._composer, self._flow, self._threads, self._cut = composer, flow, threads, cut
+        self._task: asyncio.Task[None] | None = None
+        self._began = False
+        self._end_told = False
+
+    @property
+    def over(self) -> bool:
+        """Its end was told, by itself or by `tell_end`."""
+        return self._end_told or self.stream.end_told
+
+    @property
+    def active(self) -> bool:
+        """Its thread runs, or will."""
+        return self._task is not None and not self._task.done()
+
+    def run(
+        self,
+        group: asyncio.TaskGroup,
+        files: asyncio.Semaphore,
+        then: Callable[[object], object],
+    ) -> None:
+        """Run it as a task of the group; one that ends by itself waits for its turn in `files`."""
+        self._task = group.create_task(self._live(files))
+        self._task.add_done_callback(then)
+
+    async def _live(self, files: asyncio.Semaphore) -> None:
+        async with contextlib.nullcontext() if self.config.endless else files:
+            self._began = True
+            await self._threads.run(self._thread, self.stream.run)
+
+    async def halt(self) -> None:
+        """Until no more frames come, and those that came are published or dropped. Its end is not
+        told, unless it was before."""
+        stream, flow = self.stream, self._flow
+        stream.retire()
+        if self._task is not None and not self._began:
+            self._task.cancel()
+            stream.abandon()
+        await self.outlast()
+        await self._until(
+            lambda: self._composer.report.ended if stream.end_told else stream.account.settled
+        )
+        with flow.condition:
+            if stream.lane in flow.lanes:
+                flow.lanes.remove(stream.lane)
+                flow.condition.notify_all()
+
+    async def outlast(self) -> None:
+        """A stream that was told to stop ends by itself within a moment; one whose decoder hangs is
+        ended for it."""
+        if self._task is None:
+            return
+        await asyncio.wait([self._task], timeout=_ABANDON_AFTER_S)
+        if not self._task.done():
+            await asyncio.to_thread(self.stream.abandon)
+            self._threads.abandon(self._thread)
+            await asyncio.wait([self._task])
+
+    async def tell_down(self, cause: DownCause, reason: str) -> None:
+        """For one that was halted and had not ended by itself."""
+        if not self.over:
+            stream = self.stream
+            seq = stream.account.next_seq - 1
+            await self._tell(StreamDown(stream.id, stream.epoch, seq, 0, reason, cause))
+
+    async def tell_end(self) -> None:
+        """Once, and until it is published."""
+        self.paused = False
+        if not self.over:
+            self._end_told = True
+            await self._tell(StreamEnded(self.stream.id, self.stream.epoch, None))
+        await self._until(lambda: self._composer.report.ended)
+
+    async def _tell(self, change: StreamChange) -> None:
+        await asyncio.to_thread(self._flow.tell, change)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not self._cut.is_set() and not condition():
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    @property
+    def _thread(self) -> str:
+        return f"stream {self.stream.id}"

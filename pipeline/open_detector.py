@@ -1,0 +1,60 @@
+"""From the section `model` of a configuration to a detector on an engine, proved."""
+
+from pathlib import Path
+from typing import Any
+
+from detectors.base import Engine
+from detectors.engines.open import EngineOptions, open_engine
+from detectors.yolo_nas.detector import YoloNasDetector, resolve
+from detectors.yolo_nas.gpu_detector import YoloNasCudaDetector, takes_tensors
+from pipeline.config import ModelConfig, PipelineConfig
+from pipeline.core.errors import EngineLoadError
+
+
+def engine_options(config: PipelineConfig) -> EngineOptions:
+    """What the configuration asks of the engine.
+
+    Where it says no hint, it is `throughput` when batches of several frames can be expected: not
+    for a lone live stream, whose frames come one at a time.
+    """
+    model, streams = config.model, config.streams
+    alone = len(streams) == 1 and streams[0].live
+    several = config.batch.size > 1 and not alone
+    return EngineOptions(
+        engine=model.engine,
+        precision=model.precision,
+        threads=model.threads,
+        max_batch=model.max_batch or config.batch.size,
+        hint=model.hint or ("throughput" if several else "latency"),
+        cache=model.cache,
+    )
+
+
+def make_detector(
+    config: ModelConfig, least_score: float, options: EngineOptions
+) -> YoloNasDetector:
+    """Load the model and have it proved; it finds what scores `least_score` or more. `options` are
+    those of `engine_options`. Raises `EngineLoadError`."""
+    path = resolve(config.name, options.precision)
+    if path.suffix == ".pth":
+        why = "is a checkpoint: make an ONNX file of it with eyrie model export"
+        raise EngineLoadError(f"model {config.name!r} {why}")
+    engine = open_engine(path, options)
+    try:
+        return _detector_on(engine, path, config, least_score)
+    except BaseException:
+        engine.close()
+        raise
+
+
+def _detector_on(
+    engine: Engine, path: Path, config: ModelConfig, least_score: float
+) -> YoloNasDetector:
+    how: dict[str, Any] = {
+        "score_threshold": least_score,
+        "iou_threshold": config.iou_threshold,
+        "classes": config.classes,
+    }
+    if takes_tensors(engine):
+        return YoloNasCudaDetector(engine, path, **how)
+    return YoloNasDetector(engine, path, **how)

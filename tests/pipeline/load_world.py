@@ -1,0 +1,171 @@
+"""Cameras and an engine in a time that is a number: nothing waits, and every run is the same."""
+
+import heapq
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pipeline.config_file import parse_config
+from pipeline.core.frame import Frame, FrameInfo
+from pipeline.load import Load
+from pipeline.stream import Stream
+from stages.base import Counts
+from stages.batch import Batcher
+
+IMAGE = np.zeros((1, 1, 3), np.uint8)
+
+
+def camera(name: str, **keys: Any) -> dict[str, Any]:
+    """The section of a live stream whose pictures nobody watches."""
+    source = {"kind": "rtsp", "url": "rtsp://camera/1"}
+    return {"id": name, "source": source, "health": {"enabled": False}, **keys}
+
+
+class Silent:
+    """A source that gives nothing by itself."""
+
+    live = True
+    frame_count: int | None = None
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+
+    def frames(self) -> Iterator[Frame]:
+        yield from ()
+
+    def close(self) -> None:
+        pass
+
+
+def frame(stream_id: str, seq: int) -> Frame:
+    info = FrameInfo(
+        stream_id=stream_id, epoch=0, seq=seq, pts_ns=seq, captured_ns=0, arrived_ns=0,
+        clock="arrival", uncertainty_ns=0, width=1, height=1,
+    )  # fmt: skip
+    return Frame(info, IMAGE)
+
+
+@dataclass
+class Outcome:
+    """What the engine was given: (second, stream) of every frame, and how old it was."""
+
+    served: list[tuple[float, str]] = field(default_factory=list)
+    ages_s: list[float] = field(default_factory=list)
+    keeps: list[dict[str, float]] = field(default_factory=list)
+    """The shares that were let through, one entry a change."""
+
+    def between(self, from_s: float, to_s: float) -> Counter[str]:
+        """Frames by stream in a span of time."""
+        return Counter(name for at_s, name in self.served if from_s <= at_s < to_s)
+
+
+class World(threading.Condition):
+    """Clock, condition, cameras and engine in one.
+
+    `arrivals` are the seconds at which each stream's frames come; `cost_s` is what a batch of so
+    many frames takes at a given second.
+    """
+
+    def __init__(
+        self,
+        streams: list[dict[str, Any]],
+        arrivals: dict[str, list[float]],
+        cost_s: Callable[[float, int], float],
+        batch: int = 4,
+    ) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self._cost_s = cost_s
+        config = parse_config({"streams": streams, "sinks": [{"kind": "jsonl", "path": "-"}]})
+        self.streams = {
+            spec.id: Stream(spec, lambda e, s: Silent(), self, lambda _: None, clock=self)
+            for spec in config.streams
+        }
+        self._events = [(at_s, name) for name, times in arrivals.items() for at_s in times]
+        heapq.heapify(self._events)
+        self._sources = {name: Silent() for name in self.streams}
+        self._arrived_s: dict[tuple[str, int], float] = {}
+        self._batcher = Batcher(self, batch, 0.005, self)
+        self.load = Load(self)
+        self.outcome = Outcome()
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def utc_ns(self) -> int:
+        return round(self.now_s * 1e9)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """What a thread does that has nothing to do: the next frame arrives, or the time is up."""
+        until_s = float("inf") if timeout is None else self.now_s + timeout
+        if self._events and self._events[0][0] <= until_s:
+            self._arrive()
+            return True
+        if timeout is None:
+            self._close()
+            return True
+        self.now_s = until_s
+        return False
+
+    def run(self, stop_s: float = float("inf"), *, abort: bool = False) -> Outcome:
+        """Until all frames have come, or `stop_s`, and what waits is drained, or aborted."""
+        lanes = [stream.lane for stream in self.streams.values()]
+        gates = [stream.gate for stream in self.streams.values() if stream.gate is not None]
+        while frames := self._batcher.take(lanes):
+            self._note(frames)
+            cost_s = self._cost_s(self.now_s, len(frames))
+            self._advance(self.now_s + cost_s)
+            for item in frames:
+                self.streams[item.info.stream_id].account.publish(item.info.seq)
+            self.load.worked(len(frames), cost_s)
+            self.load.judge(gates)
+            keep = self.load.report().keep
+            if keep != (self.outcome.keeps[-1] if self.outcome.keeps else {}):
+                self.outcome.keeps.append(keep)
+            if self.now_s >= stop_s:
+                self._close()
+                if abort:
+                    for lane in lanes:
+                        lane.abort()
+        return self.outcome
+
+    def _note(self, frames: list[Frame]) -> None:
+        for item in frames:
+            info = item.info
+            self.outcome.served.append((self.now_s, info.stream_id))
+            age_s = self.now_s - self._arrived_s[info.stream_id, info.seq]
+            self.outcome.ages_s.append(age_s)
+
+    def _advance(self, until_s: float) -> None:
+        while self._events and self._events[0][0] <= until_s:
+            self._arrive()
+        self.now_s = until_s
+
+    def _arrive(self) -> None:
+        at_s, name = heapq.heappop(self._events)
+        self.now_s = max(self.now_s, at_s)
+        stream, source = self.streams[name], self._sources[name]
+        seq = stream.account.next_seq
+        source.counts.decoded_total += 1
+        self._arrived_s[name, seq] = self.now_s
+        stream._take(source, frame(name, seq))
+
+    def _close(self) -> None:
+        self._events.clear()
+        for stream in self.streams.values():
+            stream.stop()
+            stream.lane.close()
+
+
+def regular(fps: float, seconds: float, offset_s: float = 0.0) -> list[float]:
+    """The seconds at which a camera's frames come."""
+    return [offset_s + number / fps for number in range(round(fps * seconds))]
+
+
+def linear(frame_s: float) -> Callable[[float, int], float]:
+    """An engine that takes as long for every frame, whatever the batch."""
+    return lambda now_s, frames: frame_s * frames
