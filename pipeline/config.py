@@ -76,6 +76,8 @@ def _redis_place(url: str) -> str:
 def _no_address(path: object) -> object:
     """Refuse what no file is called. The path is not told: an address may hold a password."""
     text = str(path)
+    if not text:
+        raise ValueError("is empty")
     if "://" in text:
         raise ValueError(
             "is an address where a path belongs; cameras have the kind rtsp, brokers kafka or redis"
@@ -275,7 +277,7 @@ class WebcamSourceConfig(ReconnectedConfig):
     """A camera of this machine, by Video4Linux; see `stages.sources.webcam`."""
 
     kind: Literal["webcam"]
-    device: Annotated[Path, BeforeValidator(_device)] = Path("/dev/video0")
+    device: Annotated[FilePath, BeforeValidator(_device)] = Path("/dev/video0")
     size: tuple[Annotated[Whole, Field(ge=1)], Annotated[Whole, Field(ge=1)]] | None = None
     rate: Fps | None = None
     pixel_format: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] | None = None

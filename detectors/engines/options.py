@@ -64,8 +64,9 @@ def wrong_precision(path: Path, own: Precision, asked: Precision, engine: str) -
 def not_as_said(path: Path, runs: Precision, said: str, engine: str) -> EngineLoadError:
     """The error for a file that runs in something else than its metadata says."""
     return EngineLoadError(
-        f"model {path.name}: {engine} runs this file in {runs}, but its metadata says {said[:20]!r}: "
-        "make it anew with eyrie model export or eyrie model quantize, or choose another engine"
+        f"model {path.name}: {engine} runs this file in {runs}, but its metadata says "
+        f"{said[:20]!r}: make it anew with eyrie model export or eyrie model quantize, or choose "
+        "another engine"
     )
 
 

@@ -17,4 +17,4 @@ def judge_black(sample: Sample) -> Finding:
     """Bad: 99 % of the picture at most `DARK`, and nothing as bright as `LAMP`."""
     light, brightest = float(np.percentile(sample.grey, 99)), int(sample.grey.max())
     bad = light <= DARK and brightest < LAMP
-    return Finding(bad, f"99 % of the picture is at {light:.0f} of 255 or below", {"level": light})
+    return Finding(bad, f"99% of the picture is at {light:.0f} of 255 or below", {"level": light})

@@ -71,6 +71,7 @@ def test_defaults_fit() -> None:
         ("sinks.0", REDIS | {"url": "redis://h/0?db=x"}, r"^sinks\[0\]\.url: the address takes"),
         ("sinks.0", REDIS | {"url": "redis://h/zero"}, r"^sinks\[0\]\.url: the address takes"),
         ("sinks.0", REDIS | {"url": "redis://[::1/0"}, r"^sinks\[0\]\.url: .*valid host"),
+        ("streams.0.source", FILE | {"path": ""}, r"^streams\[0\]\.source\.path: is empty$"),
         ("batch.size", True, r"^batch\.size: must be a number, not true$"),
         ("streams.0.fps", True, r"^streams\[0\]\.fps: must be a number, not true$"),
         ("streams.0.priority", False, r"^streams\[0\]\.priority: must be a number, not false$"),
@@ -106,7 +107,13 @@ def test_two_sinks_on_one_file_are_refused(kinds: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [FILE | {"path": CAMERA}, FILE | {"kind": "images", "path": CAMERA}, FILES]
+    "source",
+    [
+        FILE | {"path": CAMERA},
+        FILE | {"kind": "images", "path": CAMERA},
+        FILES,
+        {"kind": "webcam", "device": CAMERA},
+    ],
 )
 def test_an_address_in_place_of_a_path_is_refused_and_not_shown(source: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="cameras have the kind rtsp") as caught:

@@ -34,12 +34,22 @@ def run_quantize(request: Request) -> int:
     if request.max_drop is None:
         return _in_full(request, source, out)
     plan = _plan(request, source, out)
-    with _progress(request.quiet) as watch:
-        outcome = hybrid_file(plan, request.max_drop, watch)
+    try:
+        with _progress(request.quiet) as watch:
+            outcome = hybrid_file(plan, request.max_drop, watch)
+    except KeyboardInterrupt:
+        typer.echo(f"eyrie: interrupted; {_way_on(plan.journal_file)}", err=True)
+        raise
     _tell(outcome, Console(quiet=request.quiet, highlight=False))
     typer.echo(f"{out}: {_summary(outcome)}, {_size(out)}")
     typer.echo(f"beside it: {plan.report_file.name}, {plan.plot_file.name}")
     return 0
+
+
+def _way_on(journal: Path) -> str:
+    if journal.is_file():
+        return f"the same command goes on from {journal}"
+    return "nothing was measured yet"
 
 
 def _in_full(request: Request, source: Path, out: Path) -> int:

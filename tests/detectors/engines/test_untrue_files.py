@@ -1,4 +1,4 @@
-"""Files that are not what they say, or whose graph is damaged: one line, never another exception."""
+"""Files that are not what they say, or whose graph is damaged, are refused in one line."""
 
 from collections.abc import Callable
 from pathlib import Path
