@@ -18,6 +18,7 @@ from pipeline.config_file import parse_config, read_keys
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
+from pipeline.core.messages import SCHEMA
 
 INSTANCE: Final = "batch"
 """`producer.instance` of every message of a batch."""
@@ -75,6 +76,7 @@ class Settings:
         model = self.template.model.model_dump(mode="json", exclude=_NO_PART)
         deciding = {
             "eyrie": pipeline.__version__,
+            "schema": SCHEMA,
             "model": f"{detector.name} {detector.sha256[:16]}",
             "engine": f"{detector.engine_name} {detector.precision}",
             **{f"model.{key}": value for key, value in model.items()},
