@@ -59,7 +59,8 @@ async def test_under_load_frames_stay_fresh_and_low_priorities_give_way(tmp_path
         assert stream.published >= SECONDS - 1
     assert abs(left_out(told["low1"]) - left_out(told["low2"])) <= 10
     assert abs(left_out(told["high1"]) - left_out(told["high2"])) <= 10
-    assert told["low1"].dropped["load"] > 8 + told["high1"].dropped.get("load", 0)
+    gave_way = {name: stream.dropped.get("load", 0) for name, stream in told.items()}
+    assert min(gave_way["low1"], gave_way["low2"]) > max(gave_way["high1"], gave_way["high2"])
     assert report.load.times >= 1
     assert 0 < report.load.degraded_s < SECONDS + 1
     ends = [message for message in sink.messages if message.kind == "end_of_stream"]
