@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -48,9 +49,13 @@ def cut(folder: Path) -> Path:
         height, width, _ = chunk[0].shape
         encode(
             place / f"clip {number}.mp4", FRAMES, size=(width, height), rate=12,
-            picture=lambda index, width, height, chunk=chunk: chunk[index],  # type: ignore[misc]
+            picture=partial(_picture, chunk),
         )  # fmt: skip
     return folder
+
+
+def _picture(chunk: list[U8], index: int, width: int, height: int) -> U8:
+    return chunk[index]
 
 
 def _recordings() -> Iterator[Iterator[list[U8]]]:

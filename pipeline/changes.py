@@ -1,6 +1,7 @@
 """Streams that change while others run: the part of `Pipeline` that its callers use for it."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,7 @@ class Changes:
         return "; ".join(said) or "no stream has changed"
 
 
-class Changeable:
+class Changeable(ABC):
     """Changes of streams while others run, which lose no frame and keep their tracks.
 
     All come from the loop's thread, never block it, return when the change is done, and go on if
@@ -41,8 +42,9 @@ class Changeable:
         self._reloading = asyncio.Lock()
         self._changing: set[asyncio.Task[None]] = set()
 
+    @abstractmethod
     def _running(self) -> Streams:
-        raise NotImplementedError
+        """The running set. Raises `RuntimeError` outside of the run."""
 
     @property
     def streams(self) -> Mapping[str, State]:

@@ -92,13 +92,11 @@ def _integers(colour: Colour) -> tuple[int, int, tuple[int, int, int, int]]:
     scale, black, factors = ONE * 255 // 219, BLACK, COEFFICIENTS[colour.matrix]
     if colour.full_range:
         scale, black = ONE, 0
-        factors = tuple(factor * 224 // 255 for factor in factors)  # type: ignore[assignment]
-    red, blue, green_u, green_v = factors
-    return (
-        _eighth(scale),
-        black,
-        (_eighth(red), _eighth(blue), _eighth(-green_u), _eighth(-green_v)),
+    red, blue, green_u, green_v = (
+        factor * 224 // 255 if colour.full_range else factor for factor in factors
     )
+    chroma = (_eighth(red), _eighth(blue), _eighth(-green_u), _eighth(-green_v))
+    return _eighth(scale), black, chroma
 
 
 def _eighth(value: int) -> int:

@@ -34,7 +34,7 @@ class Folder:
         """
         path = path.absolute()
         try:
-            names = set(os.listdir(path)) if path.is_dir() else set()  # noqa: PTH208 - names alone
+            names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
             _check(path, names, resume)
             path.mkdir(parents=True, exist_ok=True)
             folder = cls(path, _take_lock(path))

@@ -1,0 +1,117 @@
+"""Everything that one run needs: model, batches, tracking, streams, sinks."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from detectors.base import Precision
+from detectors.engines.options import EngineChoice, Hint
+from pipeline.config.sinks import JsonLinesSinkConfig, SinkConfig, VideoSinkConfig
+from pipeline.config.sources import StdinSourceConfig
+from pipeline.config.streams import StreamConfig
+from pipeline.config.values import (
+    FilePath,
+    Fraction,
+    Identifier,
+    Number,
+    Seconds,
+    Section,
+    Whole,
+    require_distinct,
+)
+
+
+class ModelConfig(Section):
+    """The detector. `name` is a bundled model or a path to an ONNX file; the other keys of its
+    engine are those of `detectors.engines.options.EngineOptions`."""
+
+    name: str = "yolo_nas_n_int8"
+    engine: EngineChoice = "auto"
+    precision: Precision | None = None
+    score_threshold: Fraction = 0.25
+    iou_threshold: Fraction = 0.5
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    threads: Annotated[Whole, Field(ge=0, le=256)] = 0
+    hint: Hint | None = None
+    max_batch: Annotated[Whole, Field(ge=1, le=256)] | None = None
+    cache: FilePath | None = None
+
+
+class BatchConfig(Section):
+    """How frames of all streams are put together: up to `size`, within `within_ms` of waiting."""
+
+    size: Annotated[Whole, Field(ge=1, le=256)] = 4
+    within_ms: Annotated[Number, Field(ge=0, le=10_000)] = 5.0
+
+
+class TrackingConfig(Section):
+    """The tracker; `stages.tracking.TrackerParams` explains its numbers. `enabled: false` publishes
+    detections without identity."""
+
+    enabled: bool = True
+    high_score: Fraction = 0.4
+    low_score: Fraction = 0.1
+    birth_score: Fraction = 0.5
+    confirm_hits: Annotated[Whole, Field(ge=1, le=1000)] = 2
+    lost_s: Annotated[Number, Field(gt=0, le=3600)] = 1.0
+
+    @model_validator(mode="after")
+    def _scores_ascend(self) -> Self:
+        if not self.low_score <= self.high_score <= self.birth_score:
+            raise ValueError("low_score <= high_score <= birth_score must hold")
+        return self
+
+
+class PipelineConfig(Section):
+    """Everything that one run needs."""
+
+    streams: Annotated[tuple[StreamConfig, ...], Field(min_length=1)]
+    sinks: tuple[SinkConfig, ...] = ()
+    model: ModelConfig = ModelConfig()
+    batch: BatchConfig = BatchConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    run_id: Identifier | None = None
+    drain_timeout_s: Seconds = 30
+    parallel_files: Annotated[Whole, Field(ge=1, le=1024)] = 8
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        require_distinct([stream.id for stream in self.streams], "stream ids")
+        require_distinct([sink.name for sink in self.sinks if sink.name], "sink names")
+        paths = [s.path for s in self.sinks if isinstance(s, JsonLinesSinkConfig | VideoSinkConfig)]
+        require_distinct([str(Path(path).resolve()) for path in paths], "paths of sinks")
+        return self
+
+    @model_validator(mode="after")
+    def _one_standard_input(self) -> Self:
+        if sum(isinstance(stream.source, StdinSourceConfig) for stream in self.streams) > 1:
+            raise ValueError("only one stream can read standard input")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> Self:
+        limit = self.model.max_batch
+        if limit is not None and self.batch.size > limit:
+            raise ValueError(
+                f"batch.size {self.batch.size} is more than model.max_batch {limit}: "
+                "make one smaller or the other larger"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _lines_need_tracks(self) -> Self:
+        if not self.tracking.enabled and any(stream.lines for stream in self.streams):
+            raise ValueError("lines count tracks: remove the lines or set tracking.enabled: true")
+        return self
+
+    @model_validator(mode="after")
+    def _one_video_per_stream(self) -> Self:
+        for sink in self.sinks:
+            shared = isinstance(sink, VideoSinkConfig) and "{stream_id}" not in sink.path
+            if shared and len(self.streams) > 1:
+                raise ValueError("a video sink of several streams needs {stream_id} in its path")
+        return self

@@ -1,0 +1,91 @@
+"""Kinds of values that several sections have, checked at birth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+from sinks.paths import check_template
+
+LONGEST_ID = 128
+Identifier = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_ID),
+]
+
+
+def _no_boolean(value: object) -> object:
+    """YAML reads `yes` and `on` as true, which would pass for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Seconds = Annotated[Number, Field(gt=0, le=86_400)]
+Fps = Annotated[Number, Field(gt=0, le=1000)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
+Point = tuple[Finite, Finite]
+Reconnect = Literal["always", "once_up", "never"]
+
+
+def with_port(url: str) -> str:
+    """The port of an address, where it has one, is a number."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        why = "the address needs a valid host, and a port that is a number up to 65535"
+        raise ValueError(why) from None
+    return url
+
+
+def no_address(path: object) -> object:
+    """Refuse what no file is called. The path is not told: an address may hold a password."""
+    text = str(path)
+    if not text:
+        raise ValueError("is empty")
+    if "://" in text:
+        raise ValueError(
+            "is an address where a path belongs; cameras have the kind rtsp, brokers kafka or redis"
+        )
+    if "\0" in text:
+        raise ValueError("no path has a NUL character")
+    return path
+
+
+def _known_placeholders(path: str) -> str:
+    check_template(path)
+    return path
+
+
+FilePath = Annotated[Path, BeforeValidator(no_address)]
+PathTemplate = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(no_address),
+    AfterValidator(_known_placeholders),
+]
+
+
+class Section(BaseModel):
+    """A mapping of the file: unknown keys are refused, and nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def require_distinct(names: Sequence[str], what: str) -> None:
+    """Raise `ValueError` for a name that is there twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{what} must differ, but {name!r} is there {names.count(name)} times")
