@@ -20,10 +20,8 @@ from pipeline.config import (
     FolderSourceConfig,
     ImagesSourceConfig,
     JsonLinesSinkConfig,
-    KafkaSinkConfig,
     LineConfig,
     PipelineConfig,
-    RedisSinkConfig,
     StreamConfig,
     StreetSourceConfig,
     TrackingConfig,
@@ -35,14 +33,11 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.geometry import Line
 from pipeline.core.messages import Model, Producer
 from pipeline.stream import MakeSource
-from sinks.base import PictureSink, Sink
 from sinks.paths import STREAM_ID, path_for
 from stages.base import Source, Tracker
 from stages.zones.line import LineCounter
 
 _LINE_FRAMES = 2  # a single box that jumps over the line is no crossing
-
-AnySink = Sink | PictureSink
 
 
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
@@ -214,71 +209,6 @@ def make_lines(lines: Sequence[LineConfig]) -> list[LineCounter]:
         LineCounter(Line(line.name, line.start, line.end), confirm_frames=_LINE_FRAMES)
         for line in lines
     ]
-
-
-def make_sinks(config: PipelineConfig) -> list[tuple[Sink, int]]:
-    """All message sinks, each with its place in `config.sinks`."""
-    found = ((_make_sink(sink, _name(config, i)), i) for i, sink in enumerate(config.sinks))
-    return [(sink, place) for sink, place in found if sink is not None]
-
-
-def make_picture_sinks(config: PipelineConfig) -> list[tuple[PictureSink, int]]:
-    """All picture sinks, each with its place in `config.sinks`."""
-    from sinks.video import VideoSink
-
-    return [
-        (VideoSink(sink.path, name=_name(config, place)), place)
-        for place, sink in enumerate(config.sinks)
-        if isinstance(sink, VideoSinkConfig)
-    ]
-
-
-def _name(config: PipelineConfig, place: int) -> str:
-    """The name given to a sink, or its kind, numbered from the second of a kind on."""
-    sink = config.sinks[place]
-    before = sum(other.kind == sink.kind for other in config.sinks[:place])
-    return sink.name or (f"{sink.kind}-{before + 1}" if before else sink.kind)
-
-
-def _make_sink(
-    sink: JsonLinesSinkConfig | KafkaSinkConfig | RedisSinkConfig | VideoSinkConfig, name: str
-) -> Sink | None:
-    match sink:
-        case JsonLinesSinkConfig():
-            from sinks.jsonl import JsonLinesSink
-
-            return JsonLinesSink(sink.path, name=name)
-        case KafkaSinkConfig():
-            return _make_kafka(sink, name)
-        case RedisSinkConfig():
-            from sinks.redis import RedisSink
-
-            return RedisSink(
-                sink.url,
-                sink.stream,
-                sink.mode,
-                sink.maxlen,
-                password=sink.password.get_secret_value() if sink.password else None,
-                name=name,
-                connect_timeout_s=sink.connect_timeout_s,
-            )
-        case VideoSinkConfig():
-            return None
-
-
-def _make_kafka(sink: KafkaSinkConfig, name: str) -> Sink:
-    from sinks.kafka import KafkaSink
-
-    return KafkaSink(
-        sink.bootstrap_servers,
-        sink.topic,
-        name=name,
-        connect_timeout_s=sink.connect_timeout_s,
-        username=sink.user,
-        password=sink.password.get_secret_value() if sink.password else None,
-        sasl_mechanism=sink.sasl_mechanism or "PLAIN",
-        tls=sink.tls,
-    )
 
 
 def make_producer(

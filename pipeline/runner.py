@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from detectors.base import Detector
-from pipeline import build
+from pipeline import build, open_sink
 from pipeline.changes import Changeable
 from pipeline.compose import Composer
 from pipeline.config import PipelineConfig, StreamConfig
@@ -155,14 +155,14 @@ class Pipeline(Changeable):
         config, clock = self.config, self._clock
         stream_configs = build.expand_streams(config)
         outlets = [Outlet(sink, _GIVEN_SINK_QUEUE, "block", clock) for sink in self._given_sinks]
-        for sink, place in build.make_sinks(config):
+        for sink, place in open_sink.make_sinks(config):
             spec = config.sinks[place]
             outlets.append(Outlet(sink, spec.queue_messages, spec.when_full, clock))
         picture_outlets = []
-        for pictures, place in build.make_picture_sinks(config):
+        for pictures, place in open_sink.make_picture_sinks(config):
             spec = config.sinks[place]
             picture_outlets.append(PictureOutlet(pictures, spec.queue_messages, spec.when_full))
-        sinks: list[build.AnySink] = [outlet.sink for outlet in outlets]
+        sinks: list[open_sink.AnySink] = [outlet.sink for outlet in outlets]
         sinks += [outlet.sink for outlet in picture_outlets]
         for opened in sinks:
             stack.callback(opened.close)

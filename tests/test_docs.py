@@ -104,8 +104,8 @@ def rows(text: str) -> list[list[str]]:
 
 
 def known_sections(module: Any, *, but: set[str]) -> set[type[BaseModel]]:
-    names = [entry.name for entry in pkgutil.iter_modules(getattr(module, "__path__", []))]
-    parts = [importlib.import_module(f"{module.__name__}.{name}") for name in names]
+    within = pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}.")
+    parts = [importlib.import_module(entry.name) for entry in within]
     return {
         found
         for part in parts or [module]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from detectors.engines.open import choose
-from pipeline import build
+from pipeline import build, open_sink
 from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.connection import Connection
@@ -40,9 +40,9 @@ def run_check(config: PipelineConfig) -> int:
 def _probes(config: PipelineConfig) -> Iterator[Probe]:
     yield f"model {config.model.name}", partial(_probe_model, config)
     yield "files", partial(_probe_files, config)
-    for sink, _ in build.make_sinks(config):
+    for sink, _ in open_sink.make_sinks(config):
         yield f"sink {sink.name}", partial(_probe_open, sink)
-    for pictures, _ in build.make_picture_sinks(config):
+    for pictures, _ in open_sink.make_picture_sinks(config):
         yield f"sink {pictures.name}", partial(_probe_open, pictures)
     for stream in config.streams:
         yield f"stream {stream.id}", partial(_probe_stream, config, stream)
@@ -68,7 +68,7 @@ def _probe_files(config: PipelineConfig) -> str:
     return f"{len(build.expand_streams(config))} stream(s), no two files in each other's way"
 
 
-def _probe_open(sink: build.AnySink) -> str:
+def _probe_open(sink: open_sink.AnySink) -> str:
     try:
         sink.open()
     finally:
