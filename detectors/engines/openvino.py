@@ -13,6 +13,7 @@ import numpy as np
 from detectors.base import Precision, TensorSpec
 from detectors.engines.device import cpu_name
 from detectors.engines.model_header import PRECISION_KEY, ModelHeader
+from detectors.engines.openvino_core import core
 from detectors.engines.options import EngineOptions, damaged_graph, not_as_said, wrong_precision
 from detectors.engines.telemetry import without_telemetry
 from pipeline.core.arrays import AnyArray
@@ -20,7 +21,6 @@ from pipeline.core.errors import EngineLoadError, EngineRunError
 from pipeline.core.log import one_line
 
 with without_telemetry():
-    import openvino as ov
     from openvino.frontend import FrontEndManager
 
 _DEVICE = "CPU"
@@ -59,10 +59,9 @@ class OpenVinoEngine:
         ):
             assert options.precision is not None
             raise wrong_precision(path, header.precision, options.precision, self.name)
-        core = ov.Core()
         if half:
-            _require_half(core, path)
-        compiled = _compiled(core, path, _properties(options, half))
+            _require_half(path)
+        compiled = _compiled(path, _properties(options, half))
         self.precision: Precision = _executed(compiled)
         if options.precision not in (None, self.precision):
             assert options.precision is not None
@@ -131,14 +130,14 @@ def _properties(options: EngineOptions, half: bool) -> dict[str, Any]:
     return found
 
 
-def _require_half(core: Any, path: Path) -> None:
-    if "FP16" not in core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"):
+def _require_half(path: Path) -> None:
+    if "FP16" not in core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"):
         raise EngineLoadError(
             f"model {path.name}: this CPU does not compute in fp16; leave precision out"
         )
 
 
-def _compiled(core: Any, path: Path, properties: dict[str, Any]) -> Any:
+def _compiled(path: Path, properties: dict[str, Any]) -> Any:
     content = path.read_bytes()
     if _QUANTIZED in content:
         content = _rewritten(content, path)
@@ -146,7 +145,7 @@ def _compiled(core: Any, path: Path, properties: dict[str, Any]) -> Any:
     frontend = FrontEndManager().load_by_framework("onnx")
     try:
         model = frontend.convert(frontend.load(BytesIO(content)))
-        return core.compile_model(model, _DEVICE, properties)
+        return core().compile_model(model, _DEVICE, properties)
     except Exception as error:
         raise EngineLoadError(f"model {path}: OpenVINO cannot run it: {_short(error)}") from error
 

@@ -87,17 +87,16 @@ def _kind(operator: str, on_integers: bool) -> Kind:
 def openvino_steps(path: Path, images: F32, *, threads: int, runs: int) -> list[Step]:
     """Run `images` `runs` times as `OpenVinoEngine` does, with one request."""
     import onnx
-    import openvino as ov
 
     from detectors.engines.nonnegative import nonnegative
+    from detectors.engines.openvino_core import core
 
     settings = {
         "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": True,
     }  # fmt: skip
-    core = ov.Core()
     content = nonnegative(onnx.load(path)).SerializeToString()
-    compiled = core.compile_model(core.read_model(content), "CPU", settings)
+    compiled = core().compile_model(core().read_model(content), "CPU", settings)
     request = compiled.create_infer_request()
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(runs):

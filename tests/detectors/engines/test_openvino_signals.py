@@ -1,0 +1,34 @@
+"""OpenVINO leaves a process able to take a signal. Tried in a process that may end by it."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("openvino", reason="needs the openvino extra")
+
+_PROGRAM = """
+import gc, os, signal
+from detectors.engines.openvino import OpenVinoEngine
+from detectors.engines.options import EngineOptions
+from detectors.yolo_nas.detector import resolve
+
+path = resolve("yolo_nas_n_int8")
+first = OpenVinoEngine(path, EngineOptions(threads=1))
+second = OpenVinoEngine(path, EngineOptions(threads=1))
+first.close()
+del first
+gc.collect()
+second.close()
+del second
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_interrupt_after_engines_went_in_the_order_they_came() -> None:
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
