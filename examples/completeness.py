@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from pipeline.core.messages import EndOfStreamMessage, FrameMessage, Message
+from pipeline.core.messages import EndOfStreamMessage, FrameMessage, Message, OtherMessage
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Ledger:
     dropped: int = 0
     end: EndOfStreamMessage | None = None
 
-    def add(self, message: Message) -> None:
+    def add(self, message: Message | OtherMessage) -> None:
         """Count a message that is no duplicate."""
         if isinstance(message, EndOfStreamMessage):
             self.end = message
@@ -53,7 +53,7 @@ class Inventory:
         self._most_ids = most_ids
         self._seen: OrderedDict[str, None] = OrderedDict()
 
-    def take(self, message: Message) -> bool:
+    def take(self, message: Message | OtherMessage) -> bool:
         """Count a message. False: it is a duplicate, to be ignored."""
         if message.message_id in self._seen:
             self.duplicates += 1

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import redis
 
 from examples.completeness import Inventory
-from pipeline.core.messages import EventMessage, decode
+from pipeline.core.messages import LineCrossMessage, read
 
 
 def bodies(url: str, stream: str, idle_s: float) -> Iterator[bytes]:
@@ -35,8 +35,8 @@ def main() -> int:
     args = parser.parse_args()
     inventory = Inventory()
     for body in bodies(args.url, args.stream, args.idle_s):
-        message = decode(body)
-        if inventory.take(message) and isinstance(message, EventMessage):
+        message = read(body)
+        if inventory.take(message) and isinstance(message, LineCrossMessage):
             print(message.stream_id, message.line, message.direction, message.label, message.counts)
     print(*inventory.lines(), sep="\n")
     return int(any(ledger.missing for ledger in inventory.ledgers.values()))

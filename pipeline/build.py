@@ -41,7 +41,8 @@ _LINE_FRAMES = 2  # a single box that jumps over the line is no crossing
 
 
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
-    """All streams, with every `files` source replaced by one stream per file.
+    """All streams, with every `files` source replaced by one stream per file, and their `hwaccel`
+    filled in.
 
     Raises `ConfigError` when a pattern finds nothing, two streams get one id, or a sink would write
     over a source or another sink's file.
@@ -49,7 +50,10 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
     from stages.sources.find import expand
 
     streams: list[StreamConfig] = []
-    for stream in config.streams:
+    for asked in config.streams:
+        stream = asked
+        if stream.decodes and stream.hwaccel is None:
+            stream = stream.model_copy(update={"hwaccel": config.hwaccel})
         if not isinstance(stream.source, FolderSourceConfig):
             streams.append(stream)
             continue
@@ -131,6 +135,7 @@ def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock)
                 start_rule=StartRule(source.start_time.pattern, source.start_time.zone),
                 pass_corrupt=stream.corrupt == "pass",
                 decode=stream.decode,
+                hwaccel=stream.hwaccel or "none",
                 clock=clock,
                 **position,
             )
@@ -157,6 +162,7 @@ def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock)
                 max_pixels=round(source.max_megapixels * 1e6),
                 pass_corrupt=stream.corrupt == "pass",
                 decode=stream.decode,
+                hwaccel=stream.hwaccel or "none",
                 fps=stream.fps,
                 clock=clock,
                 **position,
@@ -232,7 +238,7 @@ def _run_id(config: PipelineConfig, clock: Clock) -> str:
     """The same for every run over the same files, so that a re-run gives the same message ids; new
     for every run with a live stream, whose frames never come again."""
     # json escapes the bytes of file names that are no text
-    said = json.dumps(config.model_dump(mode="json", exclude={"sinks"}))
+    said = json.dumps(config.model_dump(mode="json", exclude={"sinks", "spool", "heartbeat_s"}))
     digest = hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
     if any(stream.endless for stream in config.streams):
         return f"{utc_datetime(clock.utc_ns()):%Y%m%dT%H%M%S.%fZ}-{digest}"

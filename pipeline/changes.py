@@ -11,6 +11,7 @@ from pipeline.build import expand_streams
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
+from pipeline.open_source import require_devices
 from pipeline.streams import State, Streams, id_in_use
 
 
@@ -85,9 +86,11 @@ class Changeable(ABC):
         wanted = streams.configs
         if config.id in wanted:
             wanted[config.id] = config
-            if config.id not in await self._checked(wanted.values()):
+            checked = await self._checked(wanted.values())
+            if config.id not in checked:
                 why = "kind files makes streams of its own: remove this one and add that"
                 raise ConfigError(f"streams.{config.id}.source.kind", why)
+            config = checked[config.id]
         await self._change(streams.reconfigure(config))
 
     async def reload(self, config: PipelineConfig) -> Changes:
@@ -125,10 +128,13 @@ def check_streams(
     config: PipelineConfig, streams: Iterable[StreamConfig]
 ) -> dict[str, StreamConfig]:
     """These streams in place of those of the configuration, by id, each `files` source as one for
-    each of its files. Raises `ConfigError` where they do not go with the rest. Reads folders."""
+    each of its files. Raises `ConfigError` where they do not go with the rest, or where a device
+    that is to decode cannot be had. Reads folders."""
     rest = {name: getattr(config, name) for name in PipelineConfig.model_fields}
     whole = parse_config({**rest, "streams": tuple(streams)})
-    return {stream.id: stream for stream in expand_streams(whole)}
+    expanded = expand_streams(whole)
+    require_devices(expanded)
+    return {stream.id: stream for stream in expanded}
 
 
 def compare(running: Mapping[str, StreamConfig], wanted: Mapping[str, StreamConfig]) -> Changes:

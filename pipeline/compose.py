@@ -1,27 +1,29 @@
 """What is told of a stream: detections to tracks, crossings and messages. No thread in here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypedDict
 
-import numpy as np
-
-from pipeline.core.clock import Clock, utc_datetime
+from pipeline.core.clock import Clock, utc_datetime, utc_text
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
+from pipeline.core.frame_record import FrameRecord, Told, encode_producer
 from pipeline.core.messages import (
-    Detection,
     EndOfStreamMessage,
-    EventMessage,
-    FrameMessage,
-    Message,
+    Heartbeat,
+    Kind,
+    LineCrossMessage,
+    Liveness,
     Producer,
     StreamStatusMessage,
+    TrackEndCause,
     TrackEndMessage,
     message_id,
+    track_uid,
 )
 from pipeline.core.tracks import Tracks
+from pipeline.lives import Life, Lives, rows
 from pipeline.stream import StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import StreamAccount, StreamReport
 from stages.base import Tracker
@@ -37,21 +39,15 @@ class _Envelope(TypedDict):
     producer: Producer
 
 
-@dataclass(slots=True)
-class _Life:
-    """A reported track: what its end message needs."""
-
-    class_id: int
-    first_seq: int
-    last_seq: int
-    captured_ns: int
-
-
 class Composer:
     """Turns the results of one stream, in order, into its messages.
 
     Detections below `score_threshold` are told only where they continue a confirmed track.
     """
+
+    beats: bool
+    """Whether the stream has heartbeats. Repeated runs over what ends by itself give the same
+    messages, so that has none."""
 
     def __init__(
         self,
@@ -62,42 +58,55 @@ class Composer:
         lines: Sequence[LineCounter],
         score_threshold: float,
         clock: Clock,
+        *,
+        beats: bool = False,
     ) -> None:
         self.account = account
         self.report = StreamReport(account.stream_id, started_s=clock.monotonic_s())
         self.lines = lines
+        self.beats = beats
         self._producer = producer
+        self._encoded_producer = encode_producer(producer)
         self._labels = labels
         self._tracker = tracker
         self._score_threshold = score_threshold
         self._clock = clock
         self._epoch = 0
-        self._lives: dict[int, _Life] = {}
+        self._lives = Lives(producer.run_id, account.stream_id)
+        self._told: Counter[Kind] = Counter()
+        self._state: Liveness = "starting"
+        self._state_epoch = 0
+        self._heartbeats = 0
 
-    def frame(self, info: FrameInfo, detections: Detections) -> tuple[list[Message], Tracks]:
+    def frame(self, info: FrameInfo, detections: Detections) -> tuple[list[Told], Tracks]:
         """The next frame's result -> its messages, in order, and the tracks to be drawn."""
-        messages: list[Message] = []
+        messages: list[Told] = []
         if info.epoch != self._epoch:
             messages += self._gap(info.epoch)
         tracks = self._track(info, detections)
-        messages.append(self._frame_message(info, detections, tracks))
+        seen = self._lives.see(info, tracks)
+        for life in self._lives.begun:
+            self.report.tracks[self._labels[life.class_id]] += 1
+        messages.append(self._frame_record(info, detections, seen))
         for line in self.lines:
             messages += [self._event(info, line, c) for c in line.update(tracks, info.captured_ns)]
-        messages += self._ended(tracks.ended.tolist())
+        messages += self._ended(self._lives.take(tracks.ended.tolist()), "lost")
         self.report.last_frame_s = self._clock.monotonic_s()
         return messages, tracks
 
-    def up(self, change: StreamUp) -> list[Message]:
+    def up(self, change: StreamUp) -> list[Told]:
         """The stream has come up."""
         self.report.frames_expected = change.frame_count
-        reason = "first frame decoded" + "; chaos is on" * change.chaos
+        decoder = change.decoder
+        by = f" by {decoder}" if decoder and decoder.asked != "none" else ""
+        reason = f"first frame decoded{by}" + "; chaos is on" * change.chaos
         return [self._status("up", reason, change)]
 
-    def down(self, change: StreamDown) -> list[Message]:
+    def down(self, change: StreamDown) -> list[Told]:
         """The stream has gone down, and will be tried again."""
         return [self._status("down", change.reason, change)]
 
-    def health(self, change: StreamHealth) -> list[Message]:
+    def health(self, change: StreamHealth) -> list[Told]:
         """Something is wrong with the stream's pictures, or no longer."""
         found = change.change
         kind = found.condition
@@ -119,9 +128,35 @@ class Composer:
             )
         ]
 
-    def end(self, change: StreamEnded) -> list[Message]:
+    def heartbeat(self, interval_s: float) -> list[Told]:
+        """Nothing need have changed: the account as of now. None for a stream without heartbeats,
+        and behind its end."""
+        if not self.beats or self.report.ended:
+            return []
+        self._heartbeats += 1
+        decoded, published, dropped = self.account.totals()
+        sub = f"heartbeat:{self._heartbeats}"
+        envelope = self._envelope("stream_status", self._state_epoch, decoded - 1, sub)
+        beat = Heartbeat(
+            number=self._heartbeats,
+            interval_s=interval_s,
+            state=self._state,
+            conditions=sorted(self.report.impaired),
+            decoded=decoded,
+            published=published,
+            dropped=dropped,
+            waiting=decoded - published - sum(dropped.values()),
+            messages=dict(self._told),
+        )
+        return [
+            StreamStatusMessage(
+                **envelope, status="heartbeat", reason=self._state, attempt=0, heartbeat=beat
+            )
+        ]
+
+    def end(self, change: StreamEnded) -> list[Told]:
         """The stream is over: ends of its tracks, then the account."""
-        messages = self._ended(list(self._lives))
+        messages = self._ended(self._lives.take(), "end_of_stream")
         self.report.error, self.report.ended = change.error, True
         decoded, published, dropped = self.account.totals()
         messages.append(
@@ -131,6 +166,9 @@ class Composer:
                 published=published,
                 dropped=dropped,
                 error=change.error,
+                messages=dict(self._told),
+                detections=dict(self.report.detections),
+                tracks=dict(self.report.tracks),
             )
         )
         return messages
@@ -141,12 +179,12 @@ class Composer:
         report.decoded, report.published, report.dropped = self.account.totals()
         report.connections, report.times = self.account.connections, self.account.times
         report.chaos = self.account.chaos
-        report.undecoded = self.account.undecoded
+        report.undecoded, report.decoder = self.account.undecoded, self.account.decoder
         return report
 
-    def _gap(self, epoch: int) -> list[Message]:
+    def _gap(self, epoch: int) -> list[Told]:
         """A new epoch: nothing that was tracked before can be the same object."""
-        messages = self._ended(list(self._lives))
+        messages = self._ended(self._lives.take(), "epoch")
         self._epoch = epoch
         if self._tracker is not None:
             self._tracker.reset()
@@ -157,62 +195,45 @@ class Composer:
     def _track(self, info: FrameInfo, found: Detections) -> Tracks:
         if self._tracker is None:
             return Tracks.empty()
-        tracks = self._tracker.update(found.xyxy, found.score, found.class_id, info.pts_ns / 1e9)
-        rows = zip(tracks.track_id.tolist(), tracks.class_id.tolist(), strict=True)
-        for track_id, class_id in rows:
-            life = self._lives.get(track_id)
-            if life is None:
-                life = self._lives[track_id] = _Life(class_id, info.seq, info.seq, 0)
-                self.report.tracks[self._labels[class_id]] += 1
-            life.class_id, life.last_seq = class_id, info.seq
-            life.captured_ns = info.captured_ns
-        return tracks
+        return self._tracker.update(found.xyxy, found.score, found.class_id, info.pts_ns / 1e9)
 
-    def _frame_message(self, info: FrameInfo, found: Detections, tracks: Tracks) -> FrameMessage:
-        return FrameMessage(
-            **self._envelope("frame", info.epoch, info.seq),
+    def _frame_record(
+        self, info: FrameInfo, found: Detections, seen: Mapping[int, Life]
+    ) -> FrameRecord:
+        detections = rows(info, found, seen, self._labels, self._score_threshold)
+        self.report.detections.update([row.label for row in detections])
+        self._told["frame"] += 1
+        run_id, stream_id = self._producer.run_id, info.stream_id
+        return FrameRecord(
+            message_id=message_id(run_id, stream_id, info.epoch, info.seq, "frame"),
+            stream_id=stream_id,
+            epoch=info.epoch,
+            seq=info.seq,
+            published_at=utc_text(self._clock.utc_ns()),
+            producer=self._encoded_producer,
             pts_ns=info.pts_ns,
-            captured_at=utc_datetime(info.captured_ns),
+            captured_at=utc_text(info.captured_ns),
             captured_source=info.clock,
             captured_uncertainty_ms=info.uncertainty_ns / 1e6,
-            arrived_at=utc_datetime(info.arrived_ns),
+            arrived_at=utc_text(info.arrived_ns),
             width=info.width,
             height=info.height,
             dropped_since_last=self.account.publish(info.seq),
-            detections=self._detections(found, tracks),
+            detections=detections,
         )
 
-    def _detections(self, found: Detections, tracks: Tracks) -> list[Detection]:
-        track_of = np.zeros(len(found), np.int64)
-        matched = tracks.detection_index >= 0
-        track_of[tracks.detection_index[matched]] = tracks.track_id[matched]
-        told = np.flatnonzero((found.score >= self._score_threshold) | (track_of > 0))
-        columns = (found.class_id, np.clip(found.score, 0, 1), found.xyxy.round(2), track_of)
-        rows = zip(*(column[told].tolist() for column in columns), strict=True)
-        detections = [
-            Detection(
-                label=self._labels[class_id],
-                class_id=class_id,
-                score=round(score, 4),
-                box=(box[0], box[1], box[2], box[3]),
-                track_id=track_id or None,
-            )
-            for class_id, score, box, track_id in rows
-        ]
-        self.report.detections.update(detection.label for detection in detections)
-        return detections
-
-    def _event(self, info: FrameInfo, line: LineCounter, crossing: Crossing) -> EventMessage:
+    def _event(self, info: FrameInfo, line: LineCounter, crossing: Crossing) -> Told:
         label = self._labels[crossing.class_id]
         self.report.crossings[crossing.line.name, crossing.direction, label] += 1
         name = crossing.line.name
         sub = f"line_cross:{name}:{crossing.track_id}:{crossing.crossed_ns}"
-        return EventMessage(
+        return LineCrossMessage(
             **self._envelope("event", info.epoch, info.seq, sub),
             event_id=message_id(self._producer.run_id, info.stream_id, info.epoch, 0, "event", sub),
             line=name,
             direction=crossing.direction,
             track_id=crossing.track_id,
+            track_uid=track_uid(self._producer.run_id, info.stream_id, crossing.track_id),
             label=label,
             class_id=crossing.class_id,
             point=crossing.point,
@@ -220,28 +241,30 @@ class Composer:
             counts=line.counts,
         )
 
-    def _ended(self, track_ids: Sequence[int]) -> list[Message]:
-        messages: list[Message] = []
-        for track_id in track_ids:
-            life = self._lives.pop(track_id, None)
-            if life is None:  # was never confirmed, so never told
-                continue
-            messages.append(
-                TrackEndMessage(
-                    **self._envelope("track_end", self._epoch, life.last_seq, str(track_id)),
-                    track_id=track_id,
-                    label=self._labels[life.class_id],
-                    class_id=life.class_id,
-                    first_seq=life.first_seq,
-                    last_seq=life.last_seq,
-                    captured_at=utc_datetime(life.captured_ns),
-                )
+    def _ended(self, lives: Sequence[Life], cause: TrackEndCause) -> list[Told]:
+        return [
+            TrackEndMessage(
+                **self._envelope("track_end", self._epoch, life.last.seq, str(life.track_id)),
+                track_id=life.track_id,
+                label=self._labels[life.class_id],
+                class_id=life.class_id,
+                first_seq=life.first.seq,
+                last_seq=life.last.seq,
+                captured_at=utc_datetime(life.last.captured_ns),
+                track_uid=life.uid,
+                first_captured_at=utc_datetime(life.first.captured_ns),
+                frames=life.frames,
+                age_ms=life.age_ms,
+                cause=cause,
             )
-        return messages
+            for life in lives
+        ]
 
     def _status(
         self, status: Literal["up", "down"], reason: str, change: StreamUp | StreamDown
     ) -> StreamStatusMessage:
+        paused = isinstance(change, StreamDown) and change.cause == "paused"
+        self._state, self._state_epoch = "paused" if paused else status, change.epoch
         sub = f"{status}:{change.attempt}"
         return StreamStatusMessage(
             **self._envelope("stream_status", change.epoch, change.seq, sub),
@@ -251,7 +274,8 @@ class Composer:
             cause=change.cause if isinstance(change, StreamDown) else None,
         )
 
-    def _envelope(self, kind: str, epoch: int, seq: int, sub: str = "") -> _Envelope:
+    def _envelope(self, kind: Kind, epoch: int, seq: int, sub: str = "") -> _Envelope:
+        self._told[kind] += 1
         stream_id, run_id = self.account.stream_id, self._producer.run_id
         return {
             "message_id": message_id(run_id, stream_id, epoch, seq, kind, sub),

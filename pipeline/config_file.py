@@ -209,7 +209,7 @@ def _explain(error: dict[str, Any]) -> str:
         return str(context["error"])
     shown = error["input"]
     hidden = isinstance(shown, dict | list) or any(
-        w in str(error["loc"]) for w in ("password", "url", "user")
+        w in str(error["loc"]) for w in ("password", "url", "user", "secret", "headers")
     )
     message = str(error["msg"]).replace("tuple", "list").replace(" for <class 'pathlib.Path'>", "")
     return message if hidden else f"{message}, not {shown!r:.80}"

@@ -96,7 +96,7 @@ class Connection:
                 if not stopping:
                     self._give_frames(source)
         except SourceError as error:
-            failure = error
+            failure = _bare(error)
         except Exception as error:  # noqa: BLE001 - ends this connection, with its name
             log.debug("%s", redact("".join(traceback.format_exception(error))))
             what = redact(f"{type(error).__name__}: {error}")
@@ -158,3 +158,10 @@ class Connection:
                 self.failure = SourceHung(self.stream_id, why)
         if self.source is not None:
             self.source.close()
+
+
+def _bare(error: SourceError) -> SourceError:
+    """Without what it came from: a traceback holds the decoder with all its pictures, in a circle
+    that only the garbage collector opens, and it counts objects, not megabytes."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -21,10 +21,12 @@ from pipeline.core.clock import Clock
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, EyrieError
 from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.frame_record import Told
 from pipeline.core.log import get_logger
-from pipeline.core.messages import Message
 from pipeline.load import Load
-from pipeline.outlet import Outlet, Picture, PictureOutlet
+from pipeline.outlet import Loop, Outlet
+from pipeline.picture_outlet import Picture, PictureOutlet
+from pipeline.spooled_outlet import SpooledOutlet
 from pipeline.stream import Stream, StreamChange, StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import Report
 from sinks.base import Outgoing
@@ -34,6 +36,7 @@ from stages.batch import Batcher
 log = get_logger(__name__)
 
 _MOST_PER_TURN = 64
+MessageOutlet = Outlet | SpooledOutlet
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,14 @@ class Flow:
     changed, and `lanes` is changed with `condition` held and notified; see `pipeline.streams`.
     """
 
-    def __init__(self, detector: Detector, batch: BatchConfig, clock: Clock) -> None:
+    def __init__(
+        self, detector: Detector, batch: BatchConfig, clock: Clock, *, heartbeat_s: float = 0
+    ) -> None:
         self.condition = threading.Condition()
         self.streams: dict[str, Stream] = {}
         self.lanes: list[Channel[Frame]] = []
         self.composers: dict[str, Composer] = {}
-        self.outlets: list[Outlet] = []
+        self.outlets: list[MessageOutlet] = []
         self.picture_outlets: list[PictureOutlet] = []
         self._detector = detector
         self._batcher = Batcher(self.condition, batch.size, batch.within_ms / 1000, clock)
@@ -66,14 +71,32 @@ class Flow:
             4 * batch.size + 16, "block", on_drop=self._count_stopped
         )
         self._clock, self._load = clock, Load(clock)
+        self._heartbeat_s = heartbeat_s or None
+        self._beaten_s = clock.monotonic_s()
         self._ending: dict[str, StreamEnded] = {}
         self._nobody_reads = False
         self.completed = False
 
     @property
-    def all_outlets(self) -> list[Outlet | PictureOutlet]:
+    def all_outlets(self) -> list[MessageOutlet | PictureOutlet]:
         """Of messages and of pictures."""
         return [*self.outlets, *self.picture_outlets]
+
+    @property
+    def outlet_loops(self) -> list[Loop]:
+        """What outlets are to run, each in a thread of its own."""
+        return [loop for outlet in self.all_outlets for loop in outlet.loops]
+
+    @property
+    def deliver_threads(self) -> set[str]:
+        """Those that may be left behind: what they have not delivered is in a spool."""
+        return {o.deliver_thread for o in self.outlets if isinstance(o, SpooledOutlet)}
+
+    def leave_deliveries(self) -> None:
+        """Sinks with a spool deliver no more; what waits is left there."""
+        for outlet in self.outlets:
+            if isinstance(outlet, SpooledOutlet):
+                outlet.leave()
 
     def tell(self, change: StreamChange) -> None:
         """What a stream says of itself. Blocks while the inbox is full."""
@@ -116,6 +139,8 @@ class Flow:
         while self._expects_frames():
             while frames := self._batcher.take(self.lanes):
                 began_s = self._clock.monotonic_s()
+                for stream in self.streams.values():
+                    stream.lane.begin_batch()
                 for frame, found in zip(frames, self._detect(frames), strict=True):
                     self._inbox.put(_Detected(frame.info, found, frame.image if draws else None))
                 self._judge_load(len(frames), self._clock.monotonic_s() - began_s)
@@ -151,14 +176,29 @@ class Flow:
 
     def publish(self) -> None:
         """Results to messages and pictures until the inbox is finished."""
-        while items := self._inbox.take(_MOST_PER_TURN):
-            for item in items:
+        while not self._inbox.finished:
+            for item in self._inbox.take(_MOST_PER_TURN, self._silence_s()):
                 self._handle(item)
             self._end_settled()
             self._stop_if_nobody_reads()
+            self._beat()
         self._end_settled()
         for outlet in self.all_outlets:
             outlet.channel.close()
+
+    def _silence_s(self) -> float | None:
+        """Until the next heartbeats are due; None: there are none."""
+        if self._heartbeat_s is None:
+            return None
+        return max(0.0, self._beaten_s + self._heartbeat_s - self._clock.monotonic_s())
+
+    def _beat(self) -> None:
+        """Every `heartbeat_s`, as far as this thread does not wait for a sink."""
+        if self._heartbeat_s is None or self._silence_s():
+            return
+        self._beaten_s = self._clock.monotonic_s()
+        for composer in self.composers.values():
+            self._send(composer.heartbeat(self._heartbeat_s))
 
     def _stop_if_nobody_reads(self) -> None:
         gone = all(outlet.channel.closed for outlet in self.all_outlets)
@@ -205,11 +245,11 @@ class Flow:
             self._send(composer.end(self._ending.pop(stream_id)))
             self._show(Picture(stream_id, None, None))
 
-    def _send(self, messages: list[Message]) -> None:
-        outgoing = [Outgoing.of(message) for message in messages]
+    def _send(self, messages: list[Told]) -> None:
+        told = [(message, Outgoing.of(message)) for message in messages]
         for outlet in self.outlets:
-            for message in outgoing:
-                outlet.channel.put(message)
+            for message, outgoing in told:
+                outlet.offer(message, outgoing)
 
     def _show(self, picture: Picture) -> None:
         for outlet in self.picture_outlets:

@@ -1,7 +1,7 @@
 """Sources that are made of others, or that FFmpeg reads from elsewhere than a file, out of their
 configuration: for `pipeline.build`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,32 @@ from pipeline.config import (
     WebcamSourceConfig,
 )
 from pipeline.core.clock import Clock
+from pipeline.core.errors import ConfigError
 from pipeline.stream import MakeSource
-from stages.base import Source
+from stages.base import Hwaccel, Source
 
 if TYPE_CHECKING:
     from stages.sources.container import Reading
 
 MakeFor = Callable[[StreamConfig, int, int], Source]
 """(stream, epoch, first seq) -> its source."""
+
+
+def require_devices(streams: Iterable[StreamConfig]) -> None:
+    """Raises `ConfigError` where a stream names a device to decode that cannot be had. Blocks until
+    each has answered."""
+    wanted: dict[Hwaccel, str] = {}
+    for stream in streams:
+        if stream.hwaccel is not None and stream.hwaccel not in ("none", "auto"):
+            wanted.setdefault(stream.hwaccel, stream.id)
+    for kind, stream_id in wanted.items():
+        from stages.sources.hardware import NoDevice, device
+
+        try:
+            device(kind)
+        except NoDevice as error:
+            why = f"{kind}: {error}; auto decodes in software where there is no device"
+            raise ConfigError(f"streams.{stream_id}.hwaccel", why) from None
 
 
 def with_chaos(stream: StreamConfig, config: ChaosConfig, make: MakeSource) -> MakeSource:
@@ -89,6 +107,7 @@ def container(
         fps=stream.fps,
         pass_corrupt=stream.corrupt == "pass",
         decode=stream.decode,
+        hwaccel=stream.hwaccel or "none",
         clock=clock,
     )
     match source:

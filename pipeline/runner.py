@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from detectors.base import Detector
-from pipeline import build, open_sink
+from pipeline import build, open_outlet, open_sink, open_source
 from pipeline.changes import Changeable
 from pipeline.compose import Composer
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.log import get_logger
-from pipeline.flow import Flow
+from pipeline.flow import Flow, MessageOutlet
 from pipeline.open_detector import engine_options, make_detector
-from pipeline.outlet import Outlet, PictureOutlet
+from pipeline.outlet import Outlet
 from pipeline.streams import Streams
 from pipeline.telemetry import Report, StreamAccount
 from pipeline.threads import Threads
@@ -154,21 +154,18 @@ class Pipeline(Changeable):
     def _make_flow(self, stack: contextlib.ExitStack) -> Flow:
         config, clock = self.config, self._clock
         stream_configs = build.expand_streams(config)
-        outlets = [Outlet(sink, _GIVEN_SINK_QUEUE, "block", clock) for sink in self._given_sinks]
-        for sink, place in open_sink.make_sinks(config):
-            spec = config.sinks[place]
-            outlets.append(Outlet(sink, spec.queue_messages, spec.when_full, clock))
-        picture_outlets = []
-        for pictures, place in open_sink.make_picture_sinks(config):
-            spec = config.sinks[place]
-            picture_outlets.append(PictureOutlet(pictures, spec.queue_messages, spec.when_full))
-        sinks: list[open_sink.AnySink] = [outlet.sink for outlet in outlets]
-        sinks += [outlet.sink for outlet in picture_outlets]
-        for opened in sinks:
+        open_source.require_devices(stream_configs)
+        outlets: list[MessageOutlet] = [
+            Outlet(sink, _GIVEN_SINK_QUEUE, "block", clock) for sink in self._given_sinks
+        ]
+        outlets += open_outlet.make_outlets(config, clock)
+        picture_outlets = open_outlet.make_picture_outlets(config)
+        for opened in (*outlets, *picture_outlets):
             stack.callback(opened.close)
             opened.open()
         detector = self._given_detector or self._load_detector(stack)
-        flow = Flow(detector, config.batch, clock)
+        open_sink.check_filters(config, stream_configs, detector.labels)
+        flow = Flow(detector, config.batch, clock, heartbeat_s=config.heartbeat_s)
         flow.outlets, flow.picture_outlets = outlets, picture_outlets
         self._streams = self._make_streams(flow, detector)
         for stream_config in stream_configs:
@@ -196,6 +193,7 @@ class Pipeline(Changeable):
                 build.make_lines(spec.lines),
                 config.model.score_threshold,
                 clock,
+                beats=spec.endless,
             )
 
         return Streams(
@@ -221,8 +219,8 @@ class Pipeline(Changeable):
                 streams.start(group)
                 group.create_task(self._work("detect", flow.detect))
                 group.create_task(self._work("publish", flow.publish))
-                for outlet in flow.all_outlets:
-                    group.create_task(self._work(f"sink {outlet.sink.name}", outlet.run))
+                for name, loop in flow.outlet_loops:
+                    group.create_task(self._work(name, loop))
         except BaseExceptionGroup as failures:
             self.abort()
             raise _first(failures) from failures
@@ -244,9 +242,24 @@ class Pipeline(Changeable):
         await self._streams.finish()
         await asyncio.wait([self._main], timeout=self.config.drain_timeout_s)
         if not self._main.done():
+            await self._leave_deliveries()
+        if not self._main.done():
             limit_s = self.config.drain_timeout_s
             self._error = f"the run was not drained within {limit_s:g} s and was aborted"
             self.abort()
+
+    async def _leave_deliveries(self) -> None:
+        """What is in a spool is safe there, so its sink is waited for no longer, and does not make
+        the drain fail."""
+        assert self._flow is not None
+        assert self._main is not None
+        self._flow.leave_deliveries()
+        await asyncio.wait([self._main], timeout=_ABANDON_AFTER_S)
+        left = self._threads.unfinished
+        if left and left <= self._flow.deliver_threads:
+            for name in left:
+                self._threads.abandon(name)
+            await asyncio.wait([self._main], timeout=_ABANDON_AFTER_S)
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -19,7 +19,7 @@ from pipeline.lane import Lane
 from pipeline.load import Gate
 from pipeline.supervise import Backoff, Repeats
 from pipeline.telemetry import StreamAccount
-from stages.base import Counts, Source
+from stages.base import Counts, Decoder, Source
 from stages.health.finding import Change
 from stages.health.watch import HealthWatch, Settings
 
@@ -47,6 +47,7 @@ class StreamUp:
     frame_count: int | None
     chaos: bool = False
     """Faults are made on purpose."""
+    decoder: Decoder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ class Stream:
         self.account.times = source.counts.times.after(self._times_before)
         self.account.decode()
         self._epoch = frame.info.epoch
+        self._note_decoder(source.counts.decoder)
         if self._up_since_s is None:
             self._come_up(source, frame.info.seq)
         if self._health is not None:
@@ -282,12 +284,19 @@ class Stream:
                 self._skipped, reason = self._skipped + 1, "target_fps"
             self.account.drop(self.account.decode(), reason)
 
+    def _note_decoder(self, decoder: Decoder | None) -> None:
+        if decoder is not self.account.decoder:
+            self.account.decoder = decoder
+            if decoder is not None and decoder.asked != "none":
+                level = logging.WARNING if decoder.why else logging.INFO
+                self._say(level, f"{decoder}", f"stream {self.id!r}: decoded by {decoder}")
+
     def _come_up(self, source: Source, seq: int) -> None:
         self._say(logging.INFO, "up", f"stream {self.id!r} is up")
         limits = (source.frame_count, self._config.max_frames)
         expected = min((limit for limit in limits if limit is not None), default=None)
-        chaos = self._config.chaos is not None
-        self._tell(StreamUp(self.id, self._epoch, seq, self._failures, expected, chaos))
+        chaos, decoder = self._config.chaos is not None, source.counts.decoder
+        self._tell(StreamUp(self.id, self._epoch, seq, self._failures, expected, chaos, decoder))
         self.account.connections.up += 1
         self._was_up, self._up_since_s = True, time.monotonic()
 

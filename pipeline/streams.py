@@ -240,6 +240,7 @@ def _state(member: Member) -> State:
 def _prepare(composer: Composer, config: StreamConfig) -> None:
     """For a stream that goes on. Lines that stay as they are keep their counts."""
     composer.report.error, composer.report.ended = None, False
+    composer.beats = config.endless
     kept = {counter.line: counter for counter in composer.lines}
     composer.lines = [kept.get(new.line, new) for new in build.make_lines(config.lines)]
 

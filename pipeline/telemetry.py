@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.core.messages import Condition, DropReason
-from stages.base import Times
+from stages.base import Decoder, Times
 
 LoadStage = Literal["full", "skip", "slow", "below_floor"]
 
@@ -59,23 +59,32 @@ class StreamAccount:
         self.chaos: dict[str, int] = {}
         self.times = Times()
         self.undecoded = 0
+        self.decoder: Decoder | None = None
         self._lock = threading.Lock()
         self._decoded = 0
         self._published = 0
         self._dropped: Counter[DropReason] = Counter()
-        self._unreported: list[tuple[int, DropReason]] = []
+        self._open: dict[int, Counter[DropReason]] = {}
+        """Frames neither published nor dropped, by rising `seq`, with the drops right before each:
+        a camera whose frames are all dropped for a month makes this no longer."""
+        self._behind: Counter[DropReason] = Counter()
+        """Drops behind the last of them."""
 
     def decode(self) -> int:
         """One more frame is decoded: its `seq`."""
         with self._lock:
-            self._decoded += 1
-            return self._decoded - 1
+            seq, self._decoded = self._decoded, self._decoded + 1
+            self._open[seq], self._behind = self._behind, Counter()
+            return seq
 
     def drop(self, seq: int, reason: DropReason) -> None:
         """A decoded frame will not be published."""
         with self._lock:
             self._dropped[reason] += 1
-            self._unreported.append((seq, reason))
+            drops = self._open.pop(seq)
+            drops[reason] += 1
+            later = next((other for other in self._open if other > seq), None)
+            (self._behind if later is None else self._open[later]).update(drops)
 
     def publish(self, seq: int) -> dict[DropReason, int]:
         """A frame is published: the drops since the one before it, by reason.
@@ -84,9 +93,7 @@ class StreamAccount:
         """
         with self._lock:
             self._published += 1
-            before: Counter[DropReason] = Counter(r for s, r in self._unreported if s < seq)
-            self._unreported = [(s, r) for s, r in self._unreported if s >= seq]
-            return dict(before)
+            return dict(self._open.pop(seq, {}))
 
     @property
     def next_seq(self) -> int:
@@ -120,6 +127,8 @@ class StreamReport:
     times: Times = field(default_factory=Times)
     undecoded: int = 0
     """Pictures that the decoder passed over because of `decode`; they are not in `decoded`."""
+    decoder: Decoder | None = None
+    """What decodes now; None: nothing yet, or no video decoder at all."""
     oldest_s: float = 0.0
     """Longest time that a frame waited for the engine and was taken by it."""
     started_s: float = 0.0
@@ -145,12 +154,36 @@ class StreamReport:
 
 @dataclass(slots=True)
 class SinkReport:
-    """What became of the messages for one sink: `offered = delivered + undelivered`."""
+    """What became of the messages for one sink, or of the pictures. At every moment
+    `produced = acknowledged + spooled + dead_lettered + dropped`."""
 
     sink: str
-    delivered: int = 0
-    undelivered: int = 0
+    produced: int = 0
+    """What was to be delivered: what this run made for the sink, and `found`."""
+    acknowledged: int = 0
+    """Confirmed by the receiver."""
+    spooled: int = 0
+    """Waiting on disk; they outlive the run."""
+    dead_lettered: int = 0
+    """Refused by the receiver for ever, and written to the file of dead letters."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason: `spool_full`, `disk_full`, `disk_error`, `damaged`, `dead_letters_unwritable`;
+    and outside of a spool `queue_full`, `rejected`, `failed`, `stopped`."""
+    found: int = 0
+    """Waiting on disk since an earlier run, at the start."""
+    waiting: int = 0
+    """On the way to the spool or the sink, in memory; not in `produced` yet."""
+    filtered: int = 0
+    """Messages that the sink was not to get; not in `produced`."""
     error: str | None = None
+    """Something is lost, or a person must act."""
+    note: str | None = None
+    """Something is in the way, and nothing is lost."""
+
+    @property
+    def lost(self) -> int:
+        """Never delivered: dropped, or a dead letter."""
+        return self.dead_lettered + sum(self.dropped.values())
 
 
 @dataclass(slots=True)
@@ -169,3 +202,8 @@ class Report:
         errors = [self.error, *(stream.error for stream in self.streams)]
         errors += [sink.error for sink in self.sinks]
         return [error for error in errors if error is not None]
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each sink that is in trouble and has lost nothing."""
+        return [sink.note for sink in self.sinks if sink.note is not None]

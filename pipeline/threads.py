@@ -45,6 +45,11 @@ class Threads:
         thread.start()
         await done
 
+    @property
+    def unfinished(self) -> set[str]:
+        """The names of those that are still waited for. For the loop's thread."""
+        return {name for name, done in self._waited.items() if not done.done()}
+
     def abandon(self, name: str) -> None:
         """Wait no longer for the thread of that name. For the loop's thread."""
         done = self._waited.get(name)

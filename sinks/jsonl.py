@@ -1,14 +1,15 @@
 """JSON Lines: one message a line, in one file, in one file per stream, or on standard output."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
+from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import SinkError, SinkGone, SinkUnavailable
 from sinks.base import Outgoing
+from sinks.line_file import LineFile, Rotation, check_compression
 from sinks.paths import STREAM_ID, check_template, fixed_folder, path_for
 
 STDOUT = "-"
@@ -19,19 +20,32 @@ class JsonLinesSink:
 
     `path` may hold `{stream_id}`: then every stream has a file, named by `paths.file_stem`.
     `-` is standard output. Missing folders are made. A run replaces the files of the run before,
-    each at its first message.
+    each at its first message; with `append` it goes on behind them, and `rotation` may put them
+    aside: see `line_file.LineFile`.
 
     Each `write` reaches the operating system before it returns; `flush` also waits for the disk.
     When a disk is full, files are cut back to where they were before the failed write; only
     standard output cannot be taken back.
     """
 
-    def __init__(self, path: str, name: str = "jsonl") -> None:
+    def __init__(
+        self,
+        path: str,
+        name: str = "jsonl",
+        *,
+        append: bool = False,
+        rotation: Rotation | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         check_template(path)
+        if rotation is not None and not append:
+            raise ValueError("files are rotated only where they are appended to")
         self.name = name
-        self._template = path
-        self._files: dict[Path, FileIO] = {}
+        self._template, self._append, self._rotation = path, append, rotation
+        self._clock = clock or SystemClock()
+        self._files: dict[Path, LineFile] = {}
         self._unsynced: set[Path] = set()
+        self._stdout: FileIO | None = None
         self._is_open = False
         self.delivered_total = 0
 
@@ -39,8 +53,9 @@ class JsonLinesSink:
         if self._is_open:
             return
         try:
+            check_compression(self._rotation.compression if self._rotation else "none")
             if self._template == STDOUT:
-                self._files[Path(STDOUT)] = FileIO(1, "w", closefd=False)
+                self._stdout = FileIO(1, "w", closefd=False)
             elif STREAM_ID in self._template:
                 folder = fixed_folder(self._template)
                 folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +64,10 @@ class JsonLinesSink:
                 path = Path(self._template)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.open("ab").close()
+                if self._append:
+                    self._file(path)
+        except ImportError as error:
+            raise SinkError(self.name, str(error)) from error
         except OSError as error:
             raise self._unavailable(error, self._template) from error
         self._is_open = True
@@ -56,25 +75,17 @@ class JsonLinesSink:
     def write(self, messages: Sequence[Outgoing]) -> None:
         if not self._is_open:
             raise SinkUnavailable(self.name, f"{self._template} is not open")
-        sizes: dict[FileIO, int] = {}
-        path = Path(self._template)
-        try:
-            for path, lines in self._by_path(messages).items():
-                file = self._file(path)
-                sizes[file] = file.tell() if file.seekable() else 0
-                _write_all(file, lines)
-                self._unsynced.add(path)
-        except OSError as error:
-            _cut_back(sizes)
-            raise self._unavailable(error, path) from error
+        if self._stdout is not None:
+            self._print(self._stdout, messages)
+        else:
+            self._write(messages)
         self.delivered_total += len(messages)
 
     def flush(self, timeout_s: float) -> None:
         """See `Sink.flush`. A disk cannot be hurried: may take longer than `timeout_s`."""
         for path in tuple(self._unsynced):
             try:
-                if path != Path(STDOUT):
-                    os.fsync(self._files[path].fileno())
+                self._files[path].sync()
             except OSError as error:
                 raise self._unavailable(error, path) from error
             self._unsynced.discard(path)
@@ -84,7 +95,33 @@ class JsonLinesSink:
             file.close()
         self._files.clear()
         self._unsynced.clear()
+        self._stdout = None
         self._is_open = False
+
+    def _print(self, stdout: FileIO, messages: Sequence[Outgoing]) -> None:
+        rest = memoryview(b"".join(message.body + b"\n" for message in messages))
+        try:
+            while rest:
+                rest = rest[stdout.write(rest) :]
+        except OSError as error:
+            raise self._unavailable(error, self._template) from error
+
+    def _write(self, messages: Sequence[Outgoing]) -> None:
+        sizes: dict[LineFile, int] = {}
+        path = Path(self._template)
+        try:
+            for path, lines in self._by_path(messages).items():
+                file = self._file(path)
+                file.make_room(len(lines))
+                sizes[file] = file.size()
+                file.write(lines)
+                self._unsynced.add(path)
+        except OSError as error:
+            for file, size in sizes.items():
+                # A device has no size to go back to; what failed before is the error worth telling.
+                with suppress(OSError):
+                    file.cut_back(size)
+            raise self._unavailable(error, path) from error
 
     def _by_path(self, messages: Sequence[Outgoing]) -> dict[Path, bytes]:
         lines: dict[str, list[bytes]] = {}
@@ -93,28 +130,14 @@ class JsonLinesSink:
             lines.setdefault(key, []).append(message.body + b"\n")
         return {path_for(self._template, key): b"".join(group) for key, group in lines.items()}
 
-    def _file(self, path: Path) -> FileIO:
+    def _file(self, path: Path) -> LineFile:
         file = self._files.get(path)
         if file is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._files[path] = FileIO(path, "w")
+            file = LineFile(path, self._rotation, self._clock, self._append)
+            self._files[path] = file
         return file
 
     def _unavailable(self, error: OSError, path: Path | str) -> SinkError:
         if isinstance(error, BrokenPipeError):
             return SinkGone(self.name, "the reader of standard output is gone")
         return SinkUnavailable(self.name, f"{path}: {error.strerror or error}")
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-def _cut_back(sizes: dict[FileIO, int]) -> None:
-    for file, size in sizes.items():
-        # A pipe has no size to go back to; what failed before is the error worth telling.
-        with suppress(OSError):
-            file.truncate(size)
-            file.seek(size)

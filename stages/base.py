@@ -11,6 +11,22 @@ from pipeline.core.tracks import Tracks
 
 Decode = Literal["all", "no_nonref", "keyframes"]
 """Which pictures the decoder decodes: all, those that others refer to, or key frames."""
+Hwaccel = Literal["none", "auto", "cuda", "vaapi"]
+"""What decodes: software; a device where there is one; a device of this kind, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """What decodes the pictures of a source, as far as is known."""
+
+    asked: Hwaccel = "none"
+    used: str = "software"
+    """Or the kind of device."""
+    why: str = ""
+    """Why it is software although a device was asked for."""
+
+    def __str__(self) -> str:
+        return f"{self.used} ({self.why})" if self.why else self.used
 
 
 @dataclass(slots=True)
@@ -60,6 +76,8 @@ class Counts:
     declared_fps: float | None = None
     """Pictures a second that the stream announces; None: nothing, or not known yet, or not all are
     decoded."""
+    decoder: Decoder | None = None
+    """Known with the first picture; None also where nothing is decoded by a codec."""
     times: Times = field(default_factory=Times)
     chaos: dict[str, int] = field(default_factory=dict)
     """Faults that were made on purpose, by kind, over all connections."""

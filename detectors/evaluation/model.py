@@ -11,7 +11,7 @@ from detectors.evaluation.average_precision import EVALUATION_RULE, Found
 from detectors.evaluation.coco import Scores, score
 from detectors.training.data.dataset import DataFault, Dataset, Picture
 from detectors.training.data.pixels import read_image
-from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.postprocess import Suppression
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32
 from pipeline.core.errors import ConfigError
@@ -94,5 +94,5 @@ def find(
             tensor, ways_back = model.processing.prepare_batch(images)
             outputs = zip(*model.network(tensor), strict=True)
             for picture, way_back, (boxes, scores) in zip(some, ways_back, outputs, strict=True):
-                xyxy, value, class_id = suppress(boxes, scores, rule)
+                xyxy, value, class_id = model.processing.finish(boxes, scores, rule)
                 yield picture, Found(way_back.to_source(xyxy), value, class_id)

@@ -38,6 +38,7 @@ from detectors.yolo_nas.detector import METADATA_KEY, Description
 from detectors.yolo_nas.fuse import fold_batch_norms, unfold_batch_norms
 from detectors.yolo_nas.model import YoloNASModule, build
 from detectors.yolo_nas.processing import Processing
+from detectors.yolo_nas.voting import Voting
 from pipeline.core.errors import ConfigError, DetectorError
 
 START, START_FACTS, TRAINED = "start.onnx", "start.json", "trained"
@@ -211,7 +212,7 @@ def _unfolded(model: YoloNASModule) -> dict[str, Tensor]:
 def _deployable(source: Checkpoint, recipe: Recipe, model: YoloNASModule) -> Checkpoint:
     """`source` as `model` has it: fused, for the pictures that training makes."""
     side = recipe.schedule.final_px
-    processing = Processing(recipe.class_names, Letterbox(side, side))
+    processing = Processing(recipe.class_names, Letterbox(side, side), voting=Voting())
     return replace(source, form="full", state=_unfolded(model), processing=processing)
 
 

@@ -24,6 +24,7 @@ from detectors.yolo_nas.processing import Processing, listed, sides
 from detectors.yolo_nas.stand_ins import StoredTensor
 from detectors.yolo_nas.torch_file import TorchFile
 from detectors.yolo_nas.variants import VARIANTS
+from detectors.yolo_nas.voting import Voting
 from pipeline.core.log import get_logger
 
 __all__ = ["Checkpoint", "CheckpointError", "identify", "read"]
@@ -245,7 +246,7 @@ def _ours(content: Mapping[str, Any]) -> Processing:
         )
     height, width = sides(content["input_size"], "input_size")
     names = listed(content["class_names"], "class_names")
-    return Processing(tuple(names), Letterbox(height, width))
+    return Processing(tuple(names), Letterbox(height, width), voting=Voting())
 
 
 def _in_form(variant: str, classes: int, form: Form, device: str = "cpu") -> YoloNASModule:

@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.base import Engine, Precision, TensorSpec
 from detectors.letterbox import Transform
-from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.postprocess import Suppression
 from detectors.yolo_nas.processing import Processing
 from detectors.yolo_nas.proof import STRIDES_PX, prove
 from pipeline.core.arrays import F32, U8
@@ -179,5 +179,5 @@ class YoloNasDetector:
     def _finish(self, boxes: F32, scores: F32, transform: Transform) -> Detections:
         if self._unwanted:
             scores[:, self._unwanted] = 0
-        xyxy, score, class_id = suppress(boxes, scores, self._rule)
+        xyxy, score, class_id = self._processing.finish(boxes, scores, self._rule)
         return Detections(transform.to_source(xyxy), score, class_id.astype(np.int32))

@@ -14,7 +14,7 @@ from detectors.letterbox import Transform
 from detectors.yolo_nas.detector import YoloNasDetector
 from detectors.yolo_nas.gpu_colour import Nv12
 from detectors.yolo_nas.gpu_prepare import GpuPreparation
-from detectors.yolo_nas.gpu_suppress import suppress_batch
+from detectors.yolo_nas.gpu_suppress import finish_batch
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError
@@ -100,7 +100,7 @@ class YoloNasCudaDetector(YoloNasDetector):
         boxes, scores = self._cuda.run_cuda(buffer)
         if self._unwanted:
             scores[..., self._unwanted] = 0
-        return transforms, suppress_batch(boxes, scores, self._rule)
+        return transforms, finish_batch(boxes, scores, self._rule, self._processing.voting)
 
 
 def _detections(transform: Transform, kept: Kept) -> Detections:

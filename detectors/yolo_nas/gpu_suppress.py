@@ -1,10 +1,13 @@
-"""Suppression of duplicate boxes on a GPU, a batch at a time; the same rule as `postprocess`."""
+"""Suppression of duplicate boxes on a GPU, a batch at a time; the same rules as `postprocess` and
+`voting`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detectors.yolo_nas.postprocess import Suppression
+from detectors.yolo_nas.voting import LARGEST_GAIN, LEAST_SHARE, ROUNDS, USUAL_SUPPORT, Voting
 
 if TYPE_CHECKING:
     import torch
@@ -20,17 +23,64 @@ def suppress_batch(boxes: torch.Tensor, scores: torch.Tensor, rule: Suppression)
     f32 (N,), class_id i64 (N,), by score, on the CPU. Waits for the device twice or more: for the
     number of candidates, while boxes still fall, and for the result, in one copy.
     """
+    return finish_batch(boxes, scores, rule, None)
+
+
+def finish_batch(
+    boxes: torch.Tensor, scores: torch.Tensor, rule: Suppression, voting: Voting | None
+) -> list[Kept]:
+    """As `Processing.finish`, for each image of a batch; see `suppress_batch`."""
     import torch
 
-    xyxy, score, class_id, valid = _candidates(boxes, scores, rule)
-    overlaps = (_pairwise_iou(xyxy) > rule.iou).triu_(diagonal=1)
+    gain = voting.largest_gain if voting else 1.0
+    candidates = _candidates(boxes, scores, replace(rule, conf=rule.conf / gain))
+    xyxy, score, class_id, kept = _suppressed(candidates, rule)
+    if voting:
+        xyxy, score, class_id, kept = _voted((xyxy, score, class_id, kept), boxes, scores, voting)
+        kept &= score > rule.conf if rule.multi_label else score >= rule.conf
+        xyxy, score, class_id, kept = _suppressed((xyxy, score, class_id, kept), rule)
+    columns = (xyxy, score[..., None], class_id[..., None].float(), kept[..., None].float())
+    packed = torch.cat(columns, -1).cpu()
+    return [_unpack(image) for image in packed]
+
+
+def _suppressed(candidates: Candidates, rule: Suppression) -> Candidates:
+    """The same, but that only what stays is valid."""
+    xyxy, score, class_id, valid = candidates
+    overlaps = (_iou(xyxy, xyxy) > rule.iou).triu_(diagonal=1)
     if not rule.class_agnostic:
         overlaps &= class_id[:, :, None] == class_id[:, None, :]
     kept = _greedy(overlaps, valid)
     kept &= kept.cumsum(1) <= rule.max_boxes
-    columns = (xyxy, score[..., None], class_id[..., None].float(), kept[..., None].float())
-    packed = torch.cat(columns, -1).cpu()
-    return [_unpack(image) for image in packed]
+    return xyxy, score, class_id, kept
+
+
+def _voted(
+    kept: Candidates, boxes: torch.Tensor, scores: torch.Tensor, voting: Voting
+) -> Candidates:
+    """As `voting.vote`, for all images; those that are not valid come last, and stay so."""
+    import torch
+
+    xyxy, score, class_id, valid = kept
+    width = int(valid.sum(1).max()) if valid.numel() else 0
+    first = valid.sort(dim=1, descending=True, stable=True).indices[:, :width]
+    xyxy = xyxy.gather(1, first[..., None].expand(-1, -1, 4))
+    score, class_id, valid = (column.gather(1, first) for column in (score, class_id, valid))
+    columns = class_id[:, None, :].expand(-1, scores.shape[1], -1)
+    votes = scores.gather(2, columns).transpose(1, 2)
+    floors = score * torch.tensor(LEAST_SHARE, dtype=torch.float32)
+    votes = torch.where(votes >= floors[..., None], votes, 0).double()
+    support = (votes * (_iou(xyxy, boxes) > voting.iou)).sum(2) / score
+    for _ in range(ROUNDS):
+        weights = votes**voting.sharpness * (_iou(xyxy, boxes) > voting.iou)
+        total = weights.sum(2, keepdim=True)
+        means = weights @ boxes.double() / torch.where(total > 0, total, 1)
+        xyxy = torch.where(total > 0, means, xyxy.double()).float()
+    gain = ((support.clamp_(min=1) / USUAL_SUPPORT) ** voting.support).clamp_(max=LARGEST_GAIN)
+    raised = torch.where(valid, (score * gain).clamp_(max=1), -torch.inf).float()
+    raised, order = raised.sort(dim=1, descending=True, stable=True)
+    xyxy = xyxy.gather(1, order[..., None].expand(-1, -1, 4))
+    return xyxy, raised, class_id.gather(1, order), valid.gather(1, order)
 
 
 def _candidates(boxes: torch.Tensor, scores: torch.Tensor, rule: Suppression) -> Candidates:
@@ -73,17 +123,17 @@ def _greedy(overlaps: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         kept = again
 
 
-def _pairwise_iou(xyxy: torch.Tensor) -> torch.Tensor:
-    """(B, K, 4) -> (B, K, K) IoU in float32; empty boxes overlap nothing."""
+def _iou(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """(B, K, 4), (B, N, 4) -> (B, K, N) IoU in float32; empty boxes overlap nothing."""
     import torch
 
-    low, high = xyxy[..., :2], xyxy[..., 2:]
-    area = (high - low).prod(-1)
-    sides = torch.minimum(high[:, :, None], high[:, None]) - torch.maximum(
-        low[:, :, None], low[:, None]
-    )
+    low, high = some[..., :2], some[..., 2:]
+    other_low, other_high = others[..., :2], others[..., 2:]
+    sides = torch.minimum(high[:, :, None], other_high[:, None])
+    sides -= torch.maximum(low[:, :, None], other_low[:, None])
     overlap = sides.clamp_(min=0).prod(-1)
-    union = area[:, :, None] + area[:, None] - overlap
+    areas = (high - low).prod(-1)[:, :, None] + (other_high - other_low).prod(-1)[:, None]
+    union = areas - overlap
     return torch.where(union > 0, overlap / union, 0)
 
 

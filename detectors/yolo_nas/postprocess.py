@@ -51,6 +51,15 @@ def suppress(boxes: F32, scores: F32, rule: Suppression | None = None) -> tuple[
     return xyxy[kept], score[kept], class_id[kept]
 
 
+def thin(kept: tuple[F32, F32, I64], rule: Suppression) -> tuple[F32, F32, I64]:
+    """The same of boxes (N, 4), scores (N,) and classes (N,) that come by falling score."""
+    xyxy, score, class_id = kept
+    groups = np.zeros_like(class_id) if rule.class_agnostic else class_id
+    stay = _greedy(xyxy, groups, rule.iou)
+    stay = stay[score[stay] > rule.conf] if rule.multi_label else stay[score[stay] >= rule.conf]
+    return xyxy[stay], score[stay], class_id[stay]
+
+
 def _candidates(scores: F32, rule: Suppression) -> tuple[I64, I64, F32]:
     """Anchor, class and score of every candidate."""
     if rule.multi_label:

@@ -12,7 +12,7 @@ from detectors.engines.open import EngineOptions
 from detectors.yolo_nas import inputs, network
 from detectors.yolo_nas.inputs import InputError, Picture, Pictures
 from detectors.yolo_nas.network import Network
-from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.postprocess import Suppression
 from detectors.yolo_nas.processing import Processing
 from detectors.yolo_nas.results import (
     DetectionPrediction,
@@ -219,7 +219,7 @@ class YoloNAS:
         for one, way_back, boxes, scores in zip(
             batch, ways_back, *self.network(tensor), strict=True
         ):
-            xyxy, score, class_id = suppress(boxes, scores, rule)
+            xyxy, score, class_id = self.processing.finish(boxes, scores, rule)
             boxed = DetectionPrediction(way_back.to_source(xyxy), score, class_id)
             kind: Callable[..., ImageDetectionPrediction] = (
                 FrameDetectionPrediction if isinstance(one, FramePicture)

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from detectors.letterbox import Letterbox, Placement, Transform
-from detectors.yolo_nas.postprocess import Suppression
-from pipeline.core.arrays import F32, U8
+from detectors.yolo_nas.postprocess import Suppression, suppress, thin
+from detectors.yolo_nas.voting import Voting, vote
+from pipeline.core.arrays import F32, I64, U8
 
 Color = Literal["rgb", "bgr"]
 Channels = tuple[float, float, float]
@@ -29,7 +30,8 @@ class Processing:
 
     A pixel becomes (value - mean) / std, `mean` and `std` on the scale of 0 to 255 and in the
     order of the network's channels, which is `color`. `rule` is how the checkpoint's makers
-    suppress duplicates; whoever has another purpose takes another.
+    suppress duplicates; whoever has another purpose takes another. `voting` refines what is kept;
+    public checkpoints have none.
 
     Raises ValueError for class names that are none or not distinct, for inputs of more than 4096
     pixels a side, and for a `std` that is not positive.
@@ -41,6 +43,7 @@ class Processing:
     mean: Channels = ZERO
     std: Channels = WHITE
     rule: Suppression = field(default_factory=Suppression)
+    voting: Voting | None = None
 
     def __post_init__(self) -> None:
         _check_names(self.class_names)
@@ -80,6 +83,14 @@ class Processing:
             transforms.append(transform)
         return tensor, transforms
 
+    def finish(self, boxes: F32, scores: F32, rule: Suppression) -> tuple[F32, F32, I64]:
+        """The network's answer to one image, boxes (A, 4) and scores (A, C), without duplicates and
+        refined: as `postprocess.suppress`. The limit of `rule` holds for the final scores."""
+        if self.voting is None:
+            return suppress(boxes, scores, rule)
+        wide = replace(rule, conf=rule.conf / self.voting.largest_gain)
+        return thin(vote(suppress(boxes, scores, wide), boxes, scores, self.voting), rule)
+
     def _normalize(self, padded: U8, out: F32) -> None:
         ordered = padded if self.color == "rgb" else padded[..., ::-1]
         for channel, mean, std in zip(range(3), self.mean, self.std, strict=True):
@@ -103,6 +114,7 @@ class Processing:
                 "keep_aspect": box.keep_aspect,
             },
             "suppression": asdict(self.rule),
+            "voting": asdict(self.voting) if self.voting else None,
         }
 
     @classmethod
@@ -132,6 +144,7 @@ class Processing:
             tuple(prepare.get("mean", ZERO)),
             tuple(prepare.get("std", WHITE)),
             suppression(said.get("suppression", {})),
+            _voting(said.get("voting")),
         )
 
 
@@ -165,6 +178,14 @@ def suppression(said: Mapping[str, Any], names: Mapping[str, str] | None = None)
         _require(right, key, KIND_WORDS[kind], value)
         rule[name] = value
     return Suppression(**rule)
+
+
+def _voting(said: Any) -> Voting | None:
+    if said is None:
+        return None
+    for key, value in said.items():
+        _require(type(value) in (int, float), f"voting {key}", KIND_WORDS[float], value)
+    return Voting(**said)
 
 
 def _check_names(names: Sequence[Any]) -> None:

@@ -20,6 +20,7 @@ from pipeline.batch.settings import Identity, Settings
 from pipeline.config import PipelineConfig
 from pipeline.core.errors import EyrieError
 from pipeline.core.log import one_line
+from pipeline.memory import share_one_heap
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
@@ -55,6 +56,7 @@ def work(connection: Connection, orders: Orders) -> None:
     """The life of a worker process: load the model, say `Ready`, then a `Result` for every `Job`,
     until None comes. What it cannot go on with, it says as `Broken`, and ends."""
     _die_with(orders.coordinator_pid)
+    share_one_heap()
     # what a file's source or tracker warns of is noted by `analyse`, and told in the report
     logging.getLogger("eyrie").addHandler(logging.NullHandler())
     try:

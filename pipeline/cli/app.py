@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,6 +10,8 @@ from detectors.base import Precision
 from detectors.engines.options import EngineChoice
 from pipeline.cli.faults import guarded
 from pipeline.cli.model import app as model_app
+from pipeline.cli.spool import app as spool_app
+from stages.base import Hwaccel
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
@@ -35,6 +37,7 @@ Overrides = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 
 app.add_typer(model_app)
+app.add_typer(spool_app)
 
 
 @app.callback()
@@ -83,7 +86,11 @@ def run(
 @app.command()
 def detect(
     sources: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, pictures, rtsp://…, street:SEED")
+        list[str],
+        typer.Argument(
+            help="Files, folders, globs, pictures, rtsp://…, http://…, /dev/video0, watch:FOLDER, "
+            "street:SEED, or - for standard input."
+        ),
     ],
     model: Annotated[
         str, typer.Option(help="A bundled model, or an ONNX file that Eyrie exported.")
@@ -115,6 +122,12 @@ def detect(
     max_frames: Annotated[
         int | None, typer.Option(min=1, help="End each stream after N frames.")
     ] = None,
+    hwaccel: Annotated[
+        Hwaccel, typer.Option(help="Device that decodes; see docs/cli.md.")
+    ] = "none",
+    live: Annotated[
+        bool, typer.Option("--live", help="http://… and - are live: never made to wait.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Detect and track in files, folders, pictures and cameras."""
@@ -123,7 +136,7 @@ def detect(
 
     request = Request(
         tuple(sources), model, engine, precision, out, tuple(sink or ()), classes, conf, fps,
-        max_frames,
+        max_frames, hwaccel, live,
     )  # fmt: skip
     guarded(lambda: run_pipeline(configure(request), quiet))
 
@@ -191,13 +204,95 @@ def check(config: Config, overrides: Overrides = None) -> None:
     guarded(lambda: run_check(load_config(config, overrides or ())))
 
 
+Address = Annotated[
+    str,
+    typer.Argument(
+        help="kafka://HOST:PORT/TOPIC, redis://HOST:PORT/0?stream=NAME, or file:PATH.jsonl."
+    ),
+]
+Streams = Annotated[
+    list[str] | None, typer.Option("--stream", help="Only of this stream. Repeatable.")
+]
+
+
 @app.command()
-def schema() -> None:
+def tail(
+    url: Address,
+    stream: Streams = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: frame, event, track_end, stream_status, end_of_stream."),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option("--class", help="Only about these classes, such as person,car.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="oldest, newest, 10m, or a time (default: newest; oldest if no follow)."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Messages as they are, one a line.")] = (
+        False
+    ),
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end at the end.")
+    ] = True,
+) -> None:
+    """Show messages of a topic, a Redis stream or a file. Passwords come from EYRIE_PASSWORD."""
+    from pipeline.cli.tail import Request, run_tail
+
+    names = tuple(name.strip() for name in (classes or "").split(",") if name.strip())
+    request = Request(
+        url, tuple(stream or ()), tuple(kind or ()), names, since, as_json, follow
+    )  # fmt: skip
+    guarded(lambda: run_tail(request))
+
+
+@app.command()
+def verify(
+    url: Address,
+    run_id: Annotated[
+        list[str] | None, typer.Option("--run", help="Only of this run. Repeatable.")
+    ] = None,
+    stream: Streams = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="What the sink is given, where it is not every kind. Repeatable."),
+    ] = None,
+    dead_letters: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of dead letters, or the spool's folder. Repeatable."),
+    ] = None,
+    trimmed: Annotated[
+        bool, typer.Option("--trimmed", help="The oldest messages may have been deleted.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Validate every message, not one of 100.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """Prove that nothing is missing, and nothing twice without a reason. Exits with 1 if not."""
+    from pipeline.cli.verify import Request, run_verify
+
+    request = Request(
+        url, tuple(run_id or ()), tuple(stream or ()), tuple(kind or ()),
+        tuple(dead_letters or ()), trimmed, strict, as_json,
+    )  # fmt: skip
+    guarded(lambda: run_verify(request))
+
+
+@app.command()
+def schema(
+    form: Annotated[
+        Literal["json", "avro"],
+        typer.Option("--format", help="JSON Schema, or the Avro schema of the compact form."),
+    ] = "json",
+) -> None:
     """Print the JSON Schema of the messages."""
+    from pipeline.core.avro_schema import avro_schema
     from pipeline.core.messages import json_schema
 
     def show() -> int:
-        print(json.dumps(json_schema(), indent=2))
+        print(json.dumps(json_schema() if form == "json" else avro_schema(), indent=2))
         return 0
 
     guarded(show)

@@ -53,6 +53,7 @@ def _probe_model(config: PipelineConfig) -> str:
     detector = make_detector(config.model, config.model.score_threshold, options)
     try:
         detector.warm_up(config.batch.size)
+        open_sink.check_filters(config, build.expand_streams(config), detector.labels)
     finally:
         detector.close()
     chosen = f" (auto: {choose(options.hint).why})" if options.engine == "auto" else ""
@@ -92,11 +93,14 @@ def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
 
 
 def _first_size(stream: StreamConfig) -> list[str]:
-    """`WIDTHxHEIGHT` of its first frame, if it has one. A decoder that hangs is abandoned."""
+    """`WIDTHxHEIGHT` of its first frame, if it has one, and what has decoded it where that was
+    asked for. A decoder that hangs is abandoned."""
     sizes: list[str] = []
 
-    def take(_source: Source, frame: Frame) -> bool:
-        sizes.append(f"{frame.info.width}x{frame.info.height}")
+    def take(source: Source, frame: Frame) -> bool:
+        decoder = source.counts.decoder
+        by = f" decoded by {decoder}" if decoder and decoder.asked != "none" else ""
+        sizes.append(f"{frame.info.width}x{frame.info.height}{by}")
         return False
 
     make = partial(build.source_maker(stream, SystemClock()), 0, 0)

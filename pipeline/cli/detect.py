@@ -10,6 +10,7 @@ from detectors.engines.options import EngineChoice
 from pipeline.config import PipelineConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
+from stages.base import Hwaccel
 from stages.sources.find import Found, expand_all
 
 
@@ -27,6 +28,8 @@ class Request:
     conf: float
     fps: float | None
     max_frames: int | None
+    hwaccel: Hwaccel = "none"
+    live: bool = False
 
 
 def configure(request: Request) -> PipelineConfig:
@@ -36,7 +39,7 @@ def configure(request: Request) -> PipelineConfig:
     """
     classes = None if request.classes is None else _names(request.classes)
     limits = {"fps": request.fps, "max_frames": request.max_frames}
-    streams = [{**_stream(found), **limits} for found in expand_all(request.sources)]
+    streams = [{**_stream(one, request.live), **limits} for one in expand_all(request.sources)]
     sinks = [parse_sink(url) for url in request.sinks]
     if request.out is not None or not sinks:
         folder = request.out or Path("out")
@@ -49,7 +52,7 @@ def configure(request: Request) -> PipelineConfig:
         "score_threshold": request.conf,
         "classes": classes,
     }
-    data = {"streams": streams, "sinks": sinks, "model": model}
+    data = {"streams": streams, "sinks": sinks, "model": model, "hwaccel": request.hwaccel}
     return parse_config(data)
 
 
@@ -60,7 +63,8 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _stream(found: Found) -> dict[str, Any]:
+def _stream(found: Found, live: bool) -> dict[str, Any]:
+    """Its section. `live` is for what does not tell whether it is."""
     source: dict[str, Any]
     match found.kind:
         case "file":
@@ -69,9 +73,17 @@ def _stream(found: Found) -> dict[str, Any]:
             source = {"kind": "images", "path": found.location}
         case "street":
             source = {"kind": "street", "seed": int(found.location)}
-        case "rtsp":
+        case "watch":
+            source = {"kind": "watch", "path": found.location}
+        case "stdin":
+            source = {"kind": "stdin", "live": live}
+        case "webcam":
+            source = {"kind": "webcam", "device": found.location, "reconnect": "once_up"}
+        case "rtsp" | "http":
             url = urlsplit(found.location)
-            source = {"kind": "rtsp", "url": _bare(url), "reconnect": "once_up", **_login(url)}
+            again = {"reconnect": "once_up"} if live or found.kind == "rtsp" else {}
+            more = {"live": live} if found.kind == "http" else {}
+            source = {"kind": found.kind, "url": _bare(url), **_login(url), **again, **more}
     return {"id": found.name, "source": source}
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.telemetry import Report
+from pipeline.telemetry import Report, SinkReport
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -36,6 +36,10 @@ def print_report(report: Report, console: Console) -> None:
                 f" ({told.denied} for the password), {told.abandoned} decoders abandoned",
                 highlight=False,
             )
+        if stream.decoder is not None and stream.decoder.asked != "none":
+            console.print(
+                f"stream {stream.stream_id}: decoded by {stream.decoder}", highlight=False
+            )
         if stream.chaos:
             done = _counts(Counter(stream.chaos))
             console.print(
@@ -48,10 +52,22 @@ def print_report(report: Report, console: Console) -> None:
             highlight=False,
         )
     for sink in report.sinks:
-        console.print(
-            f"sink {sink.sink}: {sink.delivered} delivered, {sink.undelivered} not delivered",
-            highlight=False,
-        )
+        console.print(_sink_line(sink), highlight=False)
+
+
+def _sink_line(sink: SinkReport) -> str:
+    """Its account; what is zero is left out, except what was delivered and what was lost."""
+    parts = [f"{sink.acknowledged} delivered"]
+    if sink.spooled:
+        parts.append(f"{sink.spooled} wait in the spool")
+    if sink.dead_lettered:
+        parts.append(f"{sink.dead_lettered} refused for ever")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(sink.dropped.items()))
+    dropped = sum(sink.dropped.values())
+    parts.append(f"{dropped} dropped ({reasons})" if dropped else "0 dropped")
+    if sink.found:
+        parts.append(f"{sink.found} of them found in the spool")
+    return f"sink {sink.sink}: {sink.produced} messages: {', '.join(parts)}"
 
 
 def _counts(counts: "Counter[str]") -> Text:

@@ -23,6 +23,7 @@ from pipeline.cli.faults import in_one_line
 from pipeline.cli.report import print_report
 from pipeline.config import JsonLinesSinkConfig, PipelineConfig
 from pipeline.core.log import get_logger
+from pipeline.memory import share_one_heap
 from pipeline.runner import Pipeline
 from pipeline.telemetry import Report
 
@@ -57,6 +58,8 @@ def finish(outcome: "Outcome", console: Console, quiet: bool) -> int:
         print_report(outcome.report, console)
     for error in outcome.report.errors:
         complaints.print(f"eyrie: {error}", markup=False)
+    for note in outcome.report.notes:
+        complaints.print(f"eyrie: warning: {note}", markup=False)
     if outcome.aborted:
         return _ABORTED
     return 1 if outcome.report.errors else 0
@@ -77,6 +80,7 @@ async def run(
     keep_running: bool = False,
 ) -> Outcome:
     """Run in this loop with signals and progress."""
+    share_one_heap()
     pipeline = Pipeline(config, keep_running=keep_running)
     with _signals(pipeline) as signals, _hangups(read_again is not None) as hung_up:
         try:

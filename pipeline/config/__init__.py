@@ -5,10 +5,17 @@ from pipeline.config.run import BatchConfig, ModelConfig, PipelineConfig, Tracki
 from pipeline.config.sinks import (
     JsonLinesSinkConfig,
     KafkaSinkConfig,
+    MqttSinkConfig,
+    OnlyConfig,
+    OwnSpoolConfig,
+    ParquetSinkConfig,
     RedisSinkConfig,
     SinkConfig,
     SinkSection,
+    SpoolConfig,
+    SpooledSection,
     VideoSinkConfig,
+    WebhookSinkConfig,
 )
 from pipeline.config.sources import (
     FileSourceConfig,
@@ -42,6 +49,10 @@ __all__ = [
     "KafkaSinkConfig",
     "LineConfig",
     "ModelConfig",
+    "MqttSinkConfig",
+    "OnlyConfig",
+    "OwnSpoolConfig",
+    "ParquetSinkConfig",
     "PipelineConfig",
     "ReconnectedConfig",
     "RedisSinkConfig",
@@ -49,6 +60,8 @@ __all__ = [
     "SinkConfig",
     "SinkSection",
     "SourceConfig",
+    "SpoolConfig",
+    "SpooledSection",
     "StartTimeConfig",
     "StdinSourceConfig",
     "StreamConfig",
@@ -58,4 +71,5 @@ __all__ = [
     "VideoSinkConfig",
     "WatchSourceConfig",
     "WebcamSourceConfig",
+    "WebhookSinkConfig",
 ]

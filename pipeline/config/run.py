@@ -10,7 +10,13 @@ from pydantic import (
 
 from detectors.base import Precision
 from detectors.engines.options import EngineChoice, Hint
-from pipeline.config.sinks import JsonLinesSinkConfig, SinkConfig, VideoSinkConfig
+from pipeline.config.sinks import (
+    JsonLinesSinkConfig,
+    ParquetSinkConfig,
+    SinkConfig,
+    SpoolConfig,
+    VideoSinkConfig,
+)
 from pipeline.config.sources import StdinSourceConfig
 from pipeline.config.streams import StreamConfig
 from pipeline.config.values import (
@@ -23,6 +29,7 @@ from pipeline.config.values import (
     Whole,
     require_distinct,
 )
+from stages.base import Hwaccel
 
 
 class ModelConfig(Section):
@@ -71,18 +78,22 @@ class PipelineConfig(Section):
 
     streams: Annotated[tuple[StreamConfig, ...], Field(min_length=1)]
     sinks: tuple[SinkConfig, ...] = ()
+    spool: SpoolConfig = SpoolConfig()
     model: ModelConfig = ModelConfig()
     batch: BatchConfig = BatchConfig()
     tracking: TrackingConfig = TrackingConfig()
     run_id: Identifier | None = None
     drain_timeout_s: Seconds = 30
     parallel_files: Annotated[Whole, Field(ge=1, le=1024)] = 8
+    heartbeat_s: Annotated[Number, Field(ge=0, le=3600)] = 10
+    hwaccel: Hwaccel = "none"
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         require_distinct([stream.id for stream in self.streams], "stream ids")
         require_distinct([sink.name for sink in self.sinks if sink.name], "sink names")
         paths = [s.path for s in self.sinks if isinstance(s, JsonLinesSinkConfig | VideoSinkConfig)]
+        paths += [str(s.folder) for s in self.sinks if isinstance(s, ParquetSinkConfig)]
         require_distinct([str(Path(path).resolve()) for path in paths], "paths of sinks")
         return self
 

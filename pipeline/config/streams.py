@@ -32,7 +32,7 @@ from pipeline.config.values import (
     require_distinct,
 )
 from pipeline.core.messages import Condition
-from stages.base import Decode
+from stages.base import Decode, Hwaccel
 
 
 class LineConfig(Section):
@@ -85,7 +85,8 @@ class ChaosConfig(Section):
 class StreamConfig(Section):
     """One stream. `when_full` is for its frame channel: by default live streams drop the oldest
     frame and files wait. `corrupt: pass` hands damaged pictures on as if they were whole.
-    `priority`, `min_fps` and `max_age_ms` are for streams that give way, see `docs/load.md`."""
+    `hwaccel` None: as the top level says. `priority`, `min_fps` and `max_age_ms` are for streams
+    that give way, see `docs/load.md`."""
 
     id: Identifier
     source: SourceConfig
@@ -94,6 +95,7 @@ class StreamConfig(Section):
     queue_frames: Annotated[Whole, Field(ge=1, le=1000)] = 4
     when_full: WhenFull | None = None
     decode: Decode = "all"
+    hwaccel: Hwaccel | None = None
     priority: Annotated[Whole, Field(ge=0, le=9)] = 5
     min_fps: Fps = 1.0
     max_age_ms: Annotated[Number, Field(ge=10, le=3_600_000)] = 1000.0
@@ -156,12 +158,16 @@ class StreamConfig(Section):
             raise ValueError(f"min_fps {self.min_fps:g} is more than fps {self.fps:g}")
         return self
 
+    @property
+    def decodes(self) -> bool:
+        """Whether a decoder of video stands between its source and its pictures."""
+        return not isinstance(self.source, ImagesSourceConfig | StreetSourceConfig)
+
     @model_validator(mode="after")
-    def _decode_is_used(self) -> Self:
-        if self.decode != "all" and isinstance(
-            self.source, ImagesSourceConfig | StreetSourceConfig
-        ):
-            raise ValueError(f"decode is not for a source of kind {self.source.kind}")
+    def _decoder_keys_are_used(self) -> Self:
+        for key, is_set in (("decode", self.decode != "all"), ("hwaccel", bool(self.hwaccel))):
+            if is_set and not self.decodes:
+                raise ValueError(f"{key} is not for a source of kind {self.source.kind}")
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, Protocol, Self
 
 ClockSource = Literal["rtcp", "container", "file", "arrival"]
@@ -47,3 +48,16 @@ def utc_datetime(ns: int) -> datetime:
     """Wall clock nanoseconds as an aware UTC datetime with microseconds."""
     seconds, rest_ns = divmod(ns, 1_000_000_000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
+
+
+def utc_text(ns: int) -> str:
+    """Wall clock nanoseconds as RFC 3339 in UTC with microseconds, cut off, not rounded, as
+    `utc_datetime` does."""
+    seconds, rest_ns = divmod(ns, 1_000_000_000)
+    return f"{_second_text(seconds)}.{rest_ns // 1000:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second_text(seconds: int) -> str:
+    """Without a zone. Times of one frame, and of frames of one moment, share their second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:19]

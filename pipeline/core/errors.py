@@ -14,13 +14,14 @@
     └── SinkError
         ├── SinkUnavailable         the receiver is away                  (retryable)
         ├── Backpressure            not taken now, try in `retry_after_s` (retryable)
-        ├── Rejected                messages that the receiver will never take
+        ├── Rejected                messages, or the sink itself, refused for good
         └── SinkGone                the receiver will never come back
 
 Every message is one line for the user: what, which stream or key, why, what to do. None holds a
 secret.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pipeline.core.log import one_line
@@ -132,8 +133,12 @@ class SinkGone(SinkError):
 
 
 class Rejected(SinkError):
-    """The receiver will never take `count` of the messages."""
+    """The receiver refuses for good: the messages of `message_ids`, or, where none is named, the
+    sink itself, such as its password or its topic. `count` is how many messages it refuses."""
 
-    def __init__(self, sink: str, why: str, count: int = 1) -> None:
+    def __init__(
+        self, sink: str, why: str, count: int = 1, *, message_ids: Sequence[str] = ()
+    ) -> None:
         super().__init__(sink, why)
-        self.count = count
+        self.message_ids = tuple(message_ids)
+        self.count = len(self.message_ids) or count

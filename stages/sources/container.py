@@ -16,9 +16,10 @@ from pipeline.core.clock import Clock, Moment, SystemClock
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
-from stages.base import Counts, Decode
+from stages.base import Counts, Decode, Hwaccel
 from stages.sources.capture_clock import Capture, CaptureClock
 from stages.sources.decode import Decoding, Picture, PictureTooLarge, pick_video
+from stages.sources.hardware import Hardware
 from stages.sources.start_time import from_container
 from stages.sources.timing import LONGEST_FILE_GAP_NS, LONGEST_LIVE_GAP_NS, SECOND_NS
 
@@ -42,6 +43,7 @@ class Reading:
     fps: float | None = None
     pass_corrupt: bool = False
     decode: Decode = "all"
+    hwaccel: Hwaccel = "none"
     max_pixels: int = MAX_PIXELS
     picture_timeout_s: float = 60.0
     clock: Clock = field(default_factory=SystemClock)
@@ -76,6 +78,7 @@ class ContainerSource(ABC):
         self._start: Capture | None = None
         self._behind_ns = 0
         self._decoding: Decoding | None = None
+        self._hardware = Hardware(stream_id, reading.hwaccel)
         self._frames_seen, self._frame_s = 0, time.monotonic()
 
     @abstractmethod
@@ -97,6 +100,7 @@ class ContainerSource(ABC):
         if container is not None:
             with container:
                 failure = yield from self._pictures(container)
+            self._decoding = None  # each holds the other, and the decoder its pictures
         if not self._stopped.is_set():
             if failure is None and self.live and self.end_is_loss:
                 failure = self._unavailable("the stream ended")
@@ -144,6 +148,7 @@ class ContainerSource(ABC):
             fps=self._reading.fps, on_packet=self._observe, max_pixels=self._reading.max_pixels,
             longest_gap_ns=LONGEST_LIVE_GAP_NS if self.live else LONGEST_FILE_GAP_NS,
             pass_corrupt=self._reading.pass_corrupt, decode=self._reading.decode,
+            hardware=self._hardware,
         )  # fmt: skip
         self._capture_clock = CaptureClock(self._opened, self._decoding.period_ns)
         self._behind_ns = HLS_BEHIND_NS if container.format.name == "hls" else 0

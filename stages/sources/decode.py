@@ -18,6 +18,7 @@ from pipeline.core.arrays import U8
 from pipeline.core.errors import DecodeError
 from stages.base import Counts, Decode
 from stages.sources.h264 import FrameNumbers
+from stages.sources.hardware import Hardware
 from stages.sources.timing import (
     LONGEST_FILE_GAP_NS,
     SECOND_NS,
@@ -105,7 +106,8 @@ class Decoding:
     (`av.error.FFmpegError`) come through: what they mean differs between files and cameras. A
     picture of more than `max_pixels` is a `PictureTooLarge`. With `lossy`, for H.264 that comes by
     RTP, pictures between a lost one and the next key frame count as damaged. `decode` says which
-    pictures are decoded; the others are `Counts.undecoded_total`.
+    pictures are decoded; the others are `Counts.undecoded_total`. `hardware` is what the container
+    was opened with; a device has one thread.
     """
 
     def __init__(
@@ -123,7 +125,11 @@ class Decoding:
         lossy: bool = False,
         pass_corrupt: bool = False,
         decode: Decode = "all",
+        hardware: Hardware | None = None,
     ) -> None:
+        self._hardware = hardware
+        if hardware is not None and hardware.in_use:
+            threads = 1
         stream.codec_context.skip_frame = SKIPS[decode]
         self._decodes_all = decode == "all"
         if decode == "keyframes":
@@ -241,6 +247,8 @@ class Decoding:
 
     def _picture(self, frame: VideoFrame) -> Picture | None:
         self.frames_total += 1
+        if self._hardware is not None:
+            self._counts.decoder = self._hardware.decoder(self._stream.codec_context)
         if frame.is_corrupt or self._is_after_loss(frame):
             self._counts.corrupt_total += 1
             if not self._pass_corrupt:

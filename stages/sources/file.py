@@ -14,8 +14,9 @@ from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
-from stages.base import Counts, Decode
+from stages.base import Counts, Decode, Hwaccel
 from stages.sources.decode import Decoding, Picture, pick_video
+from stages.sources.hardware import Hardware
 from stages.sources.images import SMALLEST_SIDE_PX
 from stages.sources.start_time import StartRule, StartTime, UnclearStart
 from stages.sources.timing import SECOND_NS, period_ns, to_ns
@@ -42,6 +43,9 @@ class FileSource:
     `realtime` yields every frame at its media time after the first one and never sooner, as a
     camera would.
 
+    `hwaccel` is what decodes, see `Hardware`. A device that is named and cannot be had is
+    `SourceUnavailable`, and a video that it does not decode `DecodeError`.
+
     With more than one of `decoder_threads`, the pictures around damage may differ from run to run:
     FFmpeg conceals it with what its other threads have decoded by then. With one they never do.
     """
@@ -60,6 +64,7 @@ class FileSource:
         decoder_threads: int = DECODER_THREADS,
         pass_corrupt: bool = False,
         decode: Decode = "all",
+        hwaccel: Hwaccel = "none",
         start_rule: StartRule | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -69,6 +74,7 @@ class FileSource:
         self.counts = Counts()
         self._epoch, self._first_seq, self._fps = epoch, first_seq, fps
         self._realtime, self._decode = realtime, decode
+        self._hardware = Hardware(stream_id, hwaccel)
         self._start_rule = start_rule or StartRule()
         self._decoder_threads, self._pass_corrupt = decoder_threads, pass_corrupt
         self._began_s: float | None = None
@@ -86,7 +92,7 @@ class FileSource:
             decoding = Decoding(
                 container, stream, self.counts, self._stopped,
                 fps=self._fps, threads=self._decoder_threads, pass_corrupt=self._pass_corrupt,
-                decode=self._decode,
+                decode=self._decode, hardware=self._hardware,
             )  # fmt: skip
             try:
                 for picture in decoding.pictures():
@@ -121,10 +127,12 @@ class FileSource:
     def _open(self) -> InputContainer:
         # "file:" keeps names like "a:b.mp4" from being taken for an address, and the whitelist
         # keeps a playlist in disguise from opening the network.
+        accel = self._hardware.open()
         try:
             container = av.open(
                 f"file:{self.path}",
                 options={"protocol_whitelist": "file"},
+                hwaccel=accel,
                 metadata_errors="replace",
             )
         except av.error.FFmpegError as error:

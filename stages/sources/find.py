@@ -20,10 +20,13 @@ VIDEO_SUFFIXES: Final = frozenset(
      ".flv", ".wmv", ".3gp", ".ogv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg"}
 )  # fmt: skip
 STREET: Final = "street"
+WATCH: Final = "watch"
+STDIN: Final = "-"
 LONGEST_NAME: Final = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
-Kind = Literal["file", "images", "rtsp", "street"]
+Kind = Literal["file", "images", "rtsp", "http", "webcam", "stdin", "watch", "street"]
+_WEB: Final = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Found:
     """One stream. `name` is unique among its siblings, of letters, digits, `.`, `_`, `-`, 100
     or a few more if it had to be numbered.
     `location` is a path, an address (which may hold a password: show `name` instead), or the
-    street's seed in digits."""
+    street's seed in digits; of standard input, `-`."""
 
     kind: Kind
     name: str
@@ -45,8 +48,8 @@ def expand(source: str) -> list[Found]:
     """The streams that `source` stands for, at least one, in order of their names.
 
     A video file or a picture, a folder of videos (a stream each) or of pictures (one stream), a
-    glob pattern, an rtsp:// or rtsps:// address, or `street:` with an optional seed. Raises
-    `ConfigError`.
+    glob pattern, an address (rtsp, rtsps, http or https), a device such as /dev/video0, `watch:`
+    with a folder, `-` for standard input, or `street:` with an optional seed. Raises `ConfigError`.
     """
     return expand_all([source])
 
@@ -66,19 +69,25 @@ def _readable(source: str) -> list[Found]:
 def _meaning(source: str) -> list[Found]:
     if not source.strip():
         raise ConfigError("", "source is empty: give a video, a folder, an address or street:")
+    if source == STDIN:
+        return [Found("stdin", "stdin", STDIN)]
     scheme, colon, rest = source.partition(":")
     if colon and scheme.lower() == STREET:
         return [_street(source, rest)]
+    if colon and scheme.lower() == WATCH:
+        return [_watched(source, rest)]
     path = Path(source)
     if "://" in source and not path.exists():
-        return [_camera(source)]
+        return [_address(source)]
     if path.is_dir():
         return _folder(path)
     if path.exists():
         return [_single(path)]
     if glob.has_magic(source):
         return _pattern(source)
-    raise ConfigError("", f"source {source!r}: no such file or folder, and not an rtsp:// address")
+    if source.startswith("/dev/"):
+        raise ConfigError("", f"source {source!r}: no such device; is the camera plugged in?")
+    raise ConfigError("", f"source {source!r}: no such file or folder, and not an address")
 
 
 def _street(source: str, seed: str) -> Found:
@@ -89,18 +98,29 @@ def _street(source: str, seed: str) -> Found:
     return Found(STREET, f"{STREET}-{int(seed)}", str(int(seed)))
 
 
-def _camera(source: str) -> Found:
+def _watched(source: str, folder: str) -> Found:
+    if not folder or not Path(folder).is_dir():
+        raise ConfigError("", f"source {source!r}: no such folder, as in watch:/srv/uploads")
+    return Found(WATCH, _safe(Path(folder).resolve().name), folder)
+
+
+def _address(source: str) -> Found:
     scheme = source.partition("://")[0].lower()
-    if scheme not in SCHEMES:
-        raise ConfigError("", f"source {scheme}://…: only rtsp:// and rtsps:// can be read")
+    if scheme not in (*SCHEMES, *_WEB):
+        raise ConfigError("", f"source {scheme}://…: only rtsp, rtsps, http and https can be read")
+    kind: Kind = "http" if scheme in _WEB else "rtsp"
     try:
-        shown = urlsplit(CameraAddress.parse(source).shown)
+        shown = urlsplit(
+            CameraAddress.parse(source, schemes=_WEB if kind == "http" else SCHEMES).shown
+        )
     except ValueError as error:
         raise ConfigError("", f"source {scheme}://…: {error}") from None
-    return Found("rtsp", _safe(f"{shown.hostname}{shown.path}"), source)
+    return Found(kind, _safe(f"{shown.hostname}{shown.path}"), source)
 
 
 def _single(path: Path) -> Found:
+    if path.is_char_device():
+        return Found("webcam", _safe(path.name), str(path))
     kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES else "file"
     return Found(kind, _safe(path.stem), str(path))
 

@@ -58,10 +58,12 @@ class HttpSource(ContainerSource):
             options = self._options()
         except OSError as error:
             raise self._unavailable(f"tls.ca_file cannot be read: {error.strerror}") from None
+        accel = self._hardware.open()
         container = av.open(
             self.address.url,
             options=options,
             timeout=(self._open_timeout_s, self._read_timeout_s),
+            hwaccel=accel,
             metadata_errors="replace",
         )
         kind = container.format.name
@@ -70,6 +72,9 @@ class HttpSource(ContainerSource):
             raise self._undecodable("it answers, but not with a video")
         if bool(container.duration) == self.live:
             self._warn(container)
+        if kind == "hls" and options.get("tls_verify") == "1":
+            what = "checks the certificate of the playlist, and none of its parts"
+            _LOG.warning("stream %r: %s: FFmpeg %s", self.stream_id, self.shown, what)
         return container
 
     def _warn(self, container: InputContainer) -> None:

@@ -22,10 +22,11 @@ from pipeline.core.errors import (
 )
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger, redact
-from stages.base import Counts, Decode
+from stages.base import Counts, Decode, Hwaccel
 from stages.sources.address import CameraAddress
 from stages.sources.capture_clock import CaptureClock
 from stages.sources.decode import Decoding, Picture, PictureTooLarge, pick_video
+from stages.sources.hardware import Hardware
 from stages.sources.timing import LONGEST_LIVE_GAP_NS
 from stages.sources.tls import Tls
 
@@ -55,6 +56,9 @@ class RtspSource:
     `picture_timeout_s` again. So long may it be also from one picture that is given to the next, if
     all between them are damaged: a new connection often begins with a key frame.
 
+    `hwaccel` is what decodes, see `Hardware`. A device that is named and cannot be had, or does not
+    decode this video, ends the connection with an error.
+
     Pictures that are larger than `max_pixels`, or damaged without `pass_corrupt`, are never given,
     and nothing stands in for them. Each size of pictures has an epoch of its own, from `epoch` on.
 
@@ -82,6 +86,7 @@ class RtspSource:
         max_pixels: int = MAX_PIXELS,
         pass_corrupt: bool = False,
         decode: Decode = "all",
+        hwaccel: Hwaccel = "none",
         epoch: int = 0,
         first_seq: int = 0,
         fps: float | None = None,
@@ -97,6 +102,7 @@ class RtspSource:
         self._open_timeout_s, self._read_timeout_s = open_timeout_s, read_timeout_s
         self._picture_timeout_s, self._max_pixels = picture_timeout_s, max_pixels
         self._pass_corrupt, self._decode = pass_corrupt, decode
+        self._hardware = Hardware(stream_id, hwaccel)
         self._epoch, self._first_seq, self._fps = epoch, first_seq, fps
         self._size: tuple[int, ...] | None = None
         self._clock = clock or SystemClock()
@@ -131,6 +137,7 @@ class RtspSource:
                 fps=self._fps, on_packet=self._observe, max_pixels=self._max_pixels,
                 longest_gap_ns=LONGEST_LIVE_GAP_NS, lossy=True,
                 pass_corrupt=self._pass_corrupt, decode=self._decode,
+                hardware=self._hardware,
             )  # fmt: skip
             self._capture_clock = CaptureClock(self._opened, self._decoding.period_ns)
             self._frame_s = self._whole_s = time.monotonic()
@@ -144,6 +151,8 @@ class RtspSource:
             return self._undecodable(f"{error} pixels are more than the stream may have")
         except SourceError as error:
             return error
+        finally:
+            self._decoding = None  # each holds the other, and the decoder its pictures
         return None
 
     def close(self) -> None:
@@ -159,7 +168,10 @@ class RtspSource:
                 options=self._options(),
                 timeout=(self._open_timeout_s, self._read_timeout_s),
                 metadata_errors="replace",
+                hwaccel=self._hardware.open(),
             )
+        except SourceError as error:
+            return None, error
         except av.error.FFmpegError as error:
             return None, self._not_opened(error, time.monotonic() - began_s)
         except OSError as error:

@@ -40,7 +40,10 @@ class StdinSource(ContainerSource):
         if self._format in RAW:
             options["framerate"] = f"{self._rate:g}"
         kind = None if self._format == "auto" else self._format
-        container = av.open("pipe:0", format=kind, options=options, metadata_errors="replace")
+        accel = self._hardware.open()
+        container = av.open(
+            "pipe:0", format=kind, options=options, metadata_errors="replace", hwaccel=accel
+        )
         if container.format.name == "tty":  # FFmpeg draws text as terminal pictures
             container.close()
             raise self._undecodable("it is text, not a video")

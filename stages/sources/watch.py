@@ -206,5 +206,6 @@ def _sum(before: Counts, now: Counts) -> Counts:
         key_frames_total=before.key_frames_total + now.key_frames_total,
         undecoded_total=before.undecoded_total + now.undecoded_total,
         declared_fps=now.declared_fps,
+        decoder=now.decoder,
         times=now.times.after(before.times),
     )

@@ -35,11 +35,13 @@ class WebcamSource(ContainerSource):
         self._open_timeout_s, self._read_timeout_s = open_timeout_s, read_timeout_s
 
     def _open_container(self) -> InputContainer:
+        accel = self._hardware.open()
         return av.open(
             str(self._device),
             format="v4l2",
             options=self._options(),
             timeout=(self._open_timeout_s, self._read_timeout_s),
+            hwaccel=accel,
         )
 
     def _options(self) -> dict[str, str]:

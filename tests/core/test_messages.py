@@ -1,7 +1,6 @@
 """The message contract: ids, round trip, and a published schema that every message obeys."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,79 +12,21 @@ from pydantic import ValidationError
 
 from pipeline.core import messages
 from pipeline.core.messages import (
-    Detection,
-    EndOfStreamMessage,
-    EventMessage,
     FrameMessage,
     Message,
-    Model,
-    Producer,
-    StreamStatusMessage,
-    TrackEndMessage,
+    OtherMessage,
     decode,
     encode,
     json_schema,
     message_id,
-)  # fmt: skip
+    read,
+    track_uid,
+)
+from tests.core.any_message import any_message, counts
 
 VALIDATOR = Draft202012Validator(json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 GOLDEN_ID = "4e8e46a771cb5e17373a9c70e820d3f6"
-
-counts = st.integers(0, 2**53)
-ids = st.integers(1, 2**53)
-numbers = st.floats(allow_nan=False, allow_infinity=False)
-texts = st.text(max_size=12)
-hex32 = st.text("0123456789abcdef", min_size=32, max_size=32)
-moments = st.datetimes(
-    datetime(1970, 1, 1), datetime(2200, 1, 1),
-    timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]),
-)  # fmt: skip
-drops = st.dictionaries(st.sampled_from(["overflow", "target_fps", "corrupt", "stopped"]), counts)
-producers = st.builds(
-    Producer, instance=texts, version=texts, run_id=texts,
-    model=st.builds(
-        Model, name=texts, sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
-        precision=st.sampled_from(["int8", "fp16", "fp32"]), engine=texts,
-    ),
-)  # fmt: skip
-detections = st.builds(
-    Detection, label=texts, class_id=counts, score=st.floats(0, 1),
-    box=st.tuples(numbers, numbers, numbers, numbers), track_id=st.none() | ids,
-)  # fmt: skip
-common: dict[str, Any] = {
-    "message_id": hex32, "stream_id": st.text(min_size=1, max_size=12), "epoch": counts,
-    "published_at": moments, "producer": producers,
-}  # fmt: skip
-any_seq = st.integers(-1, 2**53)
-track: dict[str, Any] = {"track_id": ids, "label": texts, "class_id": counts}
-
-any_message: st.SearchStrategy[Message] = st.one_of(
-    st.builds(
-        FrameMessage, **common, seq=counts, pts_ns=st.integers(-(2**53), 2**53),
-        captured_at=moments,
-        captured_source=st.sampled_from(["rtcp", "container", "file", "arrival"]),
-        captured_uncertainty_ms=st.floats(0, 1e9), arrived_at=moments, width=ids, height=ids,
-        dropped_since_last=drops, detections=st.lists(detections, max_size=3),
-    ),
-    st.builds(
-        TrackEndMessage, **common, **track, seq=any_seq, first_seq=counts, last_seq=counts,
-        captured_at=moments,
-    ),
-    st.builds(
-        EventMessage, **common, **track, seq=any_seq, event_id=hex32, line=texts,
-        direction=st.sampled_from(["in", "out"]), point=st.tuples(numbers, numbers),
-        crossed_at=moments, counts=st.fixed_dictionaries({"in": counts, "out": counts}),
-    ),
-    st.builds(
-        StreamStatusMessage, **common, seq=any_seq, status=st.sampled_from(["up", "down"]),
-        reason=texts, attempt=counts,
-    ),
-    st.builds(
-        EndOfStreamMessage, **common, seq=any_seq, decoded=counts, published=counts,
-        dropped=drops, error=st.none() | texts,
-    ),
-)  # fmt: skip
 
 
 def _frame() -> dict[str, Any]:
@@ -100,7 +41,7 @@ def _frame() -> dict[str, Any]:
         "producer": {"instance": "i", "version": "v", "run_id": "r", "model": model},
         "detections": [
             {"label": "car", "class_id": 2, "score": 0.5, "box": [0.0, 1.0, 2.0, 3.0],
-             "track_id": None}
+             "track_id": None, "track_uid": None, "track_state": None, "track_age_ms": None}
         ],
     }  # fmt: skip
 
@@ -188,3 +129,58 @@ def test_message_ids_differ_exactly_when_a_part_differs(
 def test_parts_of_a_message_id_do_not_run_together() -> None:
     assert message_id("ab", "c", 0, 0, "frame") != message_id("a", "bc", 0, 0, "frame")
     assert message_id("r", "s", 1, 11, "frame") != message_id("r", "s", 11, 1, "frame")
+
+
+def test_ids_of_tracks_differ_by_run_stream_and_number() -> None:
+    uids = {track_uid(run, cam, n) for run in "ab" for cam in "ab" for n in (1, 2)}
+    assert len(uids) == 8
+    assert track_uid("run", "cam", 1) == "dcbf948a9d0018ab"
+
+
+def _event() -> dict[str, Any]:
+    """An event of a kind that a later version may know."""
+    envelope = {k: v for k, v in _frame().items() if k in messages._Message.model_fields}
+    return envelope | {
+        "schema": "eyrie.detections/1.7.0", "kind": "event", "event": "zone_enter", "zone": "dock",
+    }  # fmt: skip
+
+
+LATER: list[dict[str, Any]] = [
+    {"surprise": 1}, {"dropped_since_last": {"bored": 1}}, {"captured_source": "gps"},
+    {"producer": _frame()["producer"] | {"site": "x"}},
+    {"detections": [_frame()["detections"][0] | {"track_state": "asleep", "mask": [1]}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("added", LATER, ids=json.dumps)
+def test_a_consumer_reads_what_later_minor_versions_add(added: dict[str, Any]) -> None:
+    body = json.dumps(_frame() | {"schema": "eyrie.detections/1.7.0"} | added)
+    with pytest.raises(ValidationError):
+        decode(body)
+    message = read(body)
+    assert isinstance(message, FrameMessage)
+    assert (message.seq, message.detections[0].box) == (7, (0, 1, 2, 3))
+
+
+@pytest.mark.parametrize("later", [_event(), _event() | {"kind": "weather"}])
+def test_of_kinds_and_events_that_come_later_a_consumer_reads_the_envelope(
+    later: dict[str, Any],
+) -> None:
+    message = read(json.dumps(later))
+    assert isinstance(message, OtherMessage)
+    assert (message.kind, message.stream_id, message.seq) == (later["kind"], "cam", 7)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"schema": "eyrie.detections/2.0.0"}, {"seq": "x"}, {"kind": "frames"}, {"width": None}],
+    ids=json.dumps,
+)
+def test_a_consumer_refuses_what_no_minor_version_may_do(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        read(json.dumps(_frame() | broken))
+
+
+@given(any_message)
+def test_a_consumer_reads_what_this_version_writes(message: Message) -> None:
+    assert read(encode(message)) == message

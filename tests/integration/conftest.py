@@ -13,6 +13,7 @@ import pytest
 
 from tests.services import numbered, servers
 from tests.services.cameras import CameraSite
+from tests.services.secure_kafka import SecureKafka, secure_kafka_broker
 from tests.services.servers import Server, ServiceMissing
 
 
@@ -71,6 +72,25 @@ def kafka_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def kafka_broker(kafka_process: Server) -> str:
     """`host:port` of a real Kafka broker that all tests share. It creates no topics by itself."""
     return f"127.0.0.1:{kafka_process.port}"
+
+
+@pytest.fixture(scope="session")
+def fragile_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A broker to stop, kill and wipe. A test may leave it dead; its files are beside `log`."""
+    yield from _running(lambda: servers.kafka_broker(tmp_path_factory.mktemp("fragile")))
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """A broker that wants certificates, passwords and rights."""
+    made: list[SecureKafka] = []
+
+    def make() -> Server:
+        made.append(secure_kafka_broker(tmp_path_factory.mktemp("secure")))
+        return made[0].server
+
+    for _ in _running(make):
+        yield made[0]
 
 
 TopicMaker = Callable[..., str]

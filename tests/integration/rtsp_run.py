@@ -48,9 +48,11 @@ class Run:
         return [message for message in messages if isinstance(message, FrameMessage)]
 
     def statuses(self, stream_id: str) -> list[StreamStatusMessage]:
+        """Without heartbeats."""
         found = [m.body for m in list(self.sink.messages) if m.key == stream_id]
         messages = [decode(body) for body in found if b"stream_status" in body]
-        return [message for message in messages if isinstance(message, StreamStatusMessage)]
+        statuses = [message for message in messages if isinstance(message, StreamStatusMessage)]
+        return [status for status in statuses if status.heartbeat is None]
 
     async def until(self, condition: Callable[[], bool], within_s: float) -> float:
         """Wait for it: the seconds that it took. Raises `TimeoutError`."""

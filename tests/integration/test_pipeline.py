@@ -46,8 +46,10 @@ def one_person(image: U8) -> Detections:
 DETECTOR = ScriptedDetector(("person",), one_person)
 
 
-async def run(streams: list[dict[str, Any]], sinks: list[dict[str, Any]]) -> Report:
-    config = parse_config({"streams": streams, "sinks": sinks})
+async def run(streams: list[dict[str, Any]], sinks: list[dict[str, Any]], folder: Path) -> Report:
+    """Sinks spool in `folder`."""
+    spool = {"folder": str(folder / "spool")}
+    config = parse_config({"streams": streams, "sinks": sinks, "spool": spool})
     async with Pipeline(config, detector=DETECTOR) as pipeline:
         return await pipeline.wait()
 
@@ -99,22 +101,26 @@ async def test_files_to_kafka_and_redis(
             {"kind": "kafka", "bootstrap_servers": kafka_broker, "topic": topic},
             {"kind": "redis", "url": redis_server, "stream": topic},
         ],
+        tmp_path,
     )
     assert report.errors == []
     kafka, redis_report = report.sinks
-    check(await asyncio.to_thread(from_kafka, kafka_broker, topic), report, kafka.delivered)
-    check(await asyncio.to_thread(from_redis, redis_server, topic), report, redis_report.delivered)
+    check(await asyncio.to_thread(from_kafka, kafka_broker, topic), report, kafka.acknowledged)
+    check(
+        await asyncio.to_thread(from_redis, redis_server, topic), report, redis_report.acknowledged
+    )
     assert [stream.published for stream in report.streams] == [60, 25]
 
 
 async def test_a_camera_to_redis(rtsp_server: str, redis_server: str, tmp_path: Path) -> None:
     source = {"kind": "rtsp", "url": f"{rtsp_server}/people"}
     streams = [{"id": "camera", "source": source, "max_frames": 20, "when_full": "block"}]
-    report = await run(streams, [{"kind": "redis", "url": redis_server, "stream": tmp_path.name}])
+    sink = {"kind": "redis", "url": redis_server, "stream": tmp_path.name}
+    report = await run(streams, [sink], tmp_path)
     assert report.errors == []
     assert report.streams[0].published == 20
     records = await asyncio.to_thread(from_redis, redis_server, tmp_path.name)
-    check(records, report, report.sinks[0].delivered)
+    check(records, report, report.sinks[0].acknowledged)
 
 
 async def test_a_camera_that_dies_comes_back_in_a_new_epoch(
@@ -149,7 +155,8 @@ async def test_a_camera_that_dies_comes_back_in_a_new_epoch(
         report = await pipeline.wait()
     assert report.errors == []
     messages = [decode(line) for line in path.read_text().splitlines()]
-    statuses = [m.status for m in messages if isinstance(m, StreamStatusMessage)]
+    told = [m for m in messages if isinstance(m, StreamStatusMessage)]
+    statuses = [status.status for status in told if status.heartbeat is None]
     assert statuses[:2] == ["up", "down"]
     assert statuses[-1] == "up"
     epochs = [m.epoch for m in messages if isinstance(m, FrameMessage)]
@@ -184,12 +191,14 @@ async def test_a_wrong_path_ends_that_stream_alone(rtsp_server: str, tmp_path: P
     ],
     ids=["kafka", "redis"],
 )
-async def test_an_unreachable_broker_fails_the_start(sink: dict[str, str], tmp_path: Path) -> None:
+async def test_without_a_spool_an_unreachable_broker_fails_the_start(
+    sink: dict[str, str], tmp_path: Path
+) -> None:
     port = free_port()
     filled = {key: value.replace("{port}", str(port)) for key, value in sink.items()}
     stream = {"id": "a", "source": {"kind": "file", "path": str(encode(tmp_path / "a.mp4", 5))}}
     with pytest.raises(SinkUnavailable, match=str(port)):
-        await run([stream], [{**filled, "connect_timeout_s": 2}])
+        await run([stream], [{**filled, "connect_timeout_s": 2, "spool": "off"}], tmp_path)
 
 
 async def test_a_camera_that_hangs_does_not_hold_up_a_drain(

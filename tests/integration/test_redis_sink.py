@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 from uuid import uuid4
 
@@ -13,10 +14,10 @@ from redis.client import PubSub
 
 from pipeline.core.errors import Rejected, SinkUnavailable
 from pipeline.core.messages import decode, json_schema
-from sinks.redis import RedisSink
+from sinks.redis import Login, RedisSink, Trim
 from tests.services.contract import CHECKS, SECRET, Subject, write_through
 from tests.services.servers import Server, free_port
-from tests.services.streams import bodies_by_stream, outgoing
+from tests.services.streams import bodies_by_stream, numbered, outgoing
 
 ServerMaker = Callable[[str], Server]
 
@@ -94,16 +95,70 @@ def test_publish(redis_server: str, client: redis.Redis) -> None:
         validator.validate(json.loads(body))
 
 
-def test_maxlen_keeps_about_the_newest(redis_server: str, client: redis.Redis) -> None:
+@pytest.mark.parametrize(("exact", "most"), [(False, 400), (True, 200)])
+def test_maxlen_keeps_the_newest(
+    redis_server: str, client: redis.Redis, exact: bool, most: int
+) -> None:
     stream = uuid4().hex
     messages = outgoing(["gate"], frames=998)
-    sink = RedisSink(redis_server, stream, maxlen=200)
+    sink = RedisSink(redis_server, stream, trim=Trim(maxlen=200, exact=exact))
     sink.open()
     sink.write(messages)
     sink.close()
     kept = _read(client, stream)["gate"]
-    assert 200 <= len(kept) <= 400
+    assert 200 <= len(kept) <= most
     assert kept == [message.body for message in messages[-len(kept) :]]
+
+
+def test_age_keeps_the_newest(redis_server: str, client: redis.Redis) -> None:
+    stream = uuid4().hex
+    now_s, _ = client.time()
+    for age_s in (7200, 3700, 3500, 60):
+        client.xadd(stream, {"age_s": age_s}, id=f"{(now_s - age_s) * 1000}-7")
+    message = numbered(outgoing(["gate"], frames=0))[:1]
+    sink = RedisSink(redis_server, stream, trim=Trim(max_age_s=3600, exact=True))
+    sink.open()
+    sink.write(message)
+    sink.close()
+    kept = [fields.get(b"age_s") for fields in _entries(client, stream)]
+    assert kept == [b"3500", b"60", None]
+
+
+def test_the_last_state_of_each_stream(redis_server: str, client: redis.Redis) -> None:
+    run = uuid4().hex
+    messages = outgoing(["gate", "yard"], frames=9)
+    sink = RedisSink(redis_server, run, state=f"{run}:{{stream_id}}")
+    sink.open()
+    sink.write(messages[:-2])
+    for stream in ("gate", "yard"):
+        state = cast("dict[bytes, bytes]", client.hgetall(f"{run}:{stream}"))
+        assert state.pop(b"updated_at").endswith(b"Z")
+        assert state == {
+            b"stream_id": stream.encode(), b"run_id": b"run-1", b"epoch": b"0", b"seq": b"8",
+            b"status": b"up", b"status_at": b"2026-01-01T00:00:00.000000Z", b"reason": b"",
+            b"frame_seq": b"8", b"captured_at": b"2026-01-01T00:00:00.320000Z",
+            b"detections": b"2", b"counts": b'{"person":2}',
+        }  # fmt: skip
+    sink.write(messages[-2:])
+    sink.close()
+    assert client.hget(f"{run}:gate", "status") == b"ended"
+
+
+def test_a_state_that_cannot_be_written_costs_no_message(
+    redis_server: str, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = uuid4().hex
+    client.set(f"{run}:gate", "a string")
+    messages = outgoing(["gate"], frames=5)
+    sink = RedisSink(redis_server, run, state=f"{run}:{{stream_id}}")
+    sink.open()
+    sink.write(messages[:3])
+    sink.write(messages[3:])
+    sink.close()
+    assert _read(client, run) == bodies_by_stream(messages)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 1
+    assert "last state of streams is not written: WRONGTYPE" in said[0]
 
 
 def test_a_server_that_restarts_loses_and_doubles_nothing(make_server: ServerMaker) -> None:
@@ -130,10 +185,35 @@ def test_a_key_of_another_type_takes_nothing(redis_server: str, client: redis.Re
     client.set(f"{run}-yard", "a string")
     sink = RedisSink(redis_server, f"{run}-{{stream_id}}")
     sink.open()
-    with pytest.raises(Rejected, match="-yard' holds no stream"):
+    with pytest.raises(Rejected, match="-yard' holds no stream") as raised:
         sink.write(outgoing(["gate", "yard"], frames=1))
-    sink.close()
+    assert not raised.value.message_ids  # an operator can mend it
     assert not client.exists(f"{run}-gate")
+    client.delete(f"{run}-yard")
+    sink.write(outgoing(["gate", "yard"], frames=1))
+    client.delete(f"{run}-yard")
+    client.set(f"{run}-yard", "a string")
+    with pytest.raises(Rejected, match="-yard': WRONGTYPE") as raised:
+        sink.write(outgoing(["yard"], frames=1))
+    assert not raised.value.message_ids
+    sink.close()
+    with pytest.raises(Rejected, match="-yard' holds no stream"):
+        RedisSink(redis_server, f"{run}-yard").open()
+
+
+def test_what_is_too_large_is_named(make_server: ServerMaker) -> None:
+    server = make_server("redis")
+    messages = outgoing(["gate"], frames=3)
+    huge = replace(messages[1], body=b'"' + b"x" * (1 << 20) + b'"')
+    with redis.Redis(port=server.port) as client:
+        client.config_set("proto-max-bulk-len", 1 << 20)
+        sink = RedisSink(f"redis://127.0.0.1:{server.port}", "all")
+        sink.open()
+        with pytest.raises(Rejected, match=r"too large, Redis takes 1048576 bytes") as raised:
+            sink.write([messages[0], huge, messages[2]])
+        assert raised.value.message_ids == (huge.message_id,)
+        assert not client.exists("all")
+        sink.close()
 
 
 def test_a_full_server_takes_nothing_and_may_be_tried_again(make_server: ServerMaker) -> None:
@@ -162,20 +242,21 @@ def test_a_wrong_password_is_told_without_it(make_server: ServerMaker) -> None:
         (f"redis://127.0.0.1:{server.port}", SECRET),
         (f"redis://127.0.0.1:{server.port}", None),
     ):
-        sink = RedisSink(url, password=password)
+        sink = RedisSink(url, login=Login(password=password))
         with pytest.raises(Rejected, match=f"127.0.0.1:{server.port}: ") as raised:
             sink.open()
+        assert not raised.value.message_ids
         assert SECRET not in str(raised.value) + repr(sink)
         assert "\n" not in str(raised.value)
         sink.close()
-    sink = RedisSink(f"redis://127.0.0.1:{server.port}", password="the right one")
+    sink = RedisSink(f"redis://127.0.0.1:{server.port}", login=Login(password="the right one"))
     sink.open()
     sink.close()
 
 
 def test_nobody_listens() -> None:
     port = free_port()
-    sink = RedisSink(f"redis://user:{SECRET}@127.0.0.1:{port}/0", name="out", connect_timeout_s=1)
+    sink = RedisSink(f"redis://user:{SECRET}@127.0.0.1:{port}/0", name="out", timeout_s=1)
     begin_s = time.monotonic()
     with pytest.raises(SinkUnavailable, match=rf"^sink 'out': 127\.0\.0\.1:{port}: .*refused") as r:
         sink.open()

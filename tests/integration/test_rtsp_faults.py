@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +18,10 @@ from tests.integration.rtsp_run import (
     running,
     unharmed,
 )
+from tests.services.cable import Cable
 from tests.services.cameras import CameraSite, make_certificate
 from tests.services.relay import Mode, Relay
+from tests.services.servers import ServiceMissing
 
 TRICKY = "p@:/?#% ü漢'\"\\"
 """A password with everything that an address cannot hold."""
@@ -78,52 +79,26 @@ async def test_a_network_that_hardly_moves(
 
 
 @pytest.fixture
-def network() -> Iterator[str]:
-    """A network namespace behind a cable, `10.213.0.2` at its far end."""
-    name = "eyrie-test"
-    commands = [
-        f"ip netns add {name}",
-        f"ip link add eyrie0 type veth peer name eyrie1 netns {name}",
-        "ip addr add 10.213.0.1/24 dev eyrie0",
-        "ip link set eyrie0 up",
-        f"ip -n {name} addr add 10.213.0.2/24 dev eyrie1",
-        f"ip -n {name} link set eyrie1 up",
-        f"ip -n {name} link set lo up",
-    ]
+def cable() -> Iterator[Cable]:
     try:
-        for command in commands:
-            subprocess.run(command.split(), check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        pytest.skip(f"this machine makes no network namespaces: {error}")
-    yield name
-    subprocess.run(["ip", "netns", "del", name], check=True)
-
-
-def cable(network: str, cut: bool) -> None:
-    """Lose every packet both ways without a word, as a dead switch does: all go to a machine that
-    is not there."""
-    for prefix, device, peer in (
-        (["ip"], "eyrie0", "10.213.0.2"),
-        (["ip", "-n", network], "eyrie1", "10.213.0.1"),
-    ):
-        entry = ["lladdr", "02:00:00:00:00:99", "nud", "permanent"] if cut else []
-        verb = "replace" if cut else "del"
-        command = [*prefix, "neigh", verb, peer, "dev", device, *entry]
-        subprocess.run(command, check=True)
+        cable = Cable("eyrie-test")
+    except ServiceMissing as missing:
+        pytest.skip(str(missing))
+    with cable:
+        yield cable
 
 
 async def test_half_open(
-    network: str, good: CameraSite, make_site: SiteMaker, clips: dict[str, Path]
+    cable: Cable, good: CameraSite, make_site: SiteMaker, clips: dict[str, Path]
 ) -> None:
     served = {"plain": clips["plain"]}
-    site = await asyncio.to_thread(make_site, served, netns=network, host="10.213.0.2")
+    site = await asyncio.to_thread(make_site, served, netns=cable.name, host=cable.far_end)
     bad = camera("bad", site.url("plain"))
     async with running(camera("good", good.url("plain")), bad) as run:
         await run.published("bad", 5)
-        cable(network, cut=True)
+        cable.cut()
         await run.down("bad", within_s=READ_S + BUSY_S)
-        cable(network, cut=False)
+        cable.mend()
         await run.back("bad", within_s=RECOVER_S + 5)  # a try of open_timeout_s may be waiting
     recovered(run)
     unharmed(run)
@@ -172,7 +147,7 @@ async def test_a_password_that_becomes_right_again(
         await run.down("bad")
         assert run.statuses("bad")[0].cause == "auth"
         site.kill()
-        site._command[site._command.index("new")] = "old"
+        site.command[site.command.index("new")] = "old"
         await asyncio.to_thread(site.start)
         await run.published("bad", 5, RECOVER_S)
     assert_whole(run.frames("bad"))

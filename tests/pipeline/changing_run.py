@@ -17,6 +17,7 @@ from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.messages import (
     FrameMessage,
+    Heartbeat,
     Message,
     StreamStatusMessage,
     decode,
@@ -70,8 +71,13 @@ class Run(Pipeline):
         return [m for m in self.told(stream_id) if isinstance(m, FrameMessage)]
 
     def statuses(self, stream_id: str) -> list[tuple[str, str | None]]:
-        told = self.told(stream_id)
-        return [(m.status, m.cause) for m in told if isinstance(m, StreamStatusMessage)]
+        """Without heartbeats."""
+        told = [m for m in self.told(stream_id) if isinstance(m, StreamStatusMessage)]
+        return [(m.status, m.cause) for m in told if m.heartbeat is None]
+
+    def heartbeats(self, stream_id: str) -> list[Heartbeat]:
+        told = [m for m in self.told(stream_id) if isinstance(m, StreamStatusMessage)]
+        return [m.heartbeat for m in told if m.heartbeat is not None]
 
     def account(self, stream_id: str) -> StreamReport:
         return next(s for s in self.report().streams if s.stream_id == stream_id)

@@ -117,6 +117,8 @@ class World(threading.Condition):
         gates = [stream.gate for stream in self.streams.values() if stream.gate is not None]
         while frames := self._batcher.take(lanes):
             self._note(frames)
+            for lane in lanes:
+                lane.begin_batch()
             cost_s = self._cost_s(self.now_s, len(frames))
             self._advance(self.now_s + cost_s)
             for item in frames:

@@ -117,7 +117,7 @@ def test_unreachable_cameras_and_brokers_are_named(tmp_path: Path) -> None:
     assert "hunter2" not in camera.stderr + camera.stdout
     clip = encode(tmp_path / "clip.mp4", 5)
     for sink in (f"redis://:hunter2@127.0.0.1:{port}/0", f"kafka://127.0.0.1:{port}/topic"):
-        broker = eyrie("detect", clip, "--sink", sink, "--quiet")
+        broker = eyrie("detect", clip, "--sink", f"{sink}?spool=off", "--quiet")
         assert broker.returncode == 3
         assert f"{port}" in complaint(broker)
         assert "hunter2" not in broker.stderr

@@ -147,6 +147,19 @@ def test_frames_that_waited_too_long_are_late_and_never_reach_the_engine() -> No
     assert run.streams["a"].lane.oldest_s == pytest.approx(0.35)
 
 
+def test_a_camera_with_few_frames_gets_through_an_engine_slower_than_their_age() -> None:
+    """Batches of 1.5 s: what came as one began is older than a second when the next begins."""
+    arrivals = {"busy": regular(25, 60), "slow": regular(1 / 1.5, 60, 0.01)}
+    keys = {"min_fps": 0.5}
+    streams = [camera("busy", priority=9, **keys), camera("slow", priority=1, **keys)]
+    run = World(streams, arrivals, lambda now_s, n: 1.5, batch=4)
+    outcome = run.run()
+    served = outcome.between(0, 60)
+    assert served["slow"] >= 0.5 * 60 * 0.9
+    assert served["busy"] >= 0.5 * 60 * 0.9
+    assert 1.0 < max(outcome.ages_s) <= 1.5 + 0.005
+
+
 SECONDS, STEADY_S, MAX_AGE_S = 60.0, 25.0, 1.0
 
 

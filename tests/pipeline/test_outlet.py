@@ -30,7 +30,7 @@ def test_all_messages_arrive_once_and_in_order_despite_failures() -> None:
     busy = Backpressure("memory", "is busy", retry_after_s=0.001)
     sink, outlet = deliver([away, busy, None, busy], count=600)
     assert sink.messages == [message(number) for number in range(600)]
-    assert (outlet.report.delivered, outlet.report.undelivered) == (600, 0)
+    assert (outlet.report.acknowledged, outlet.report.lost) == (600, 0)
     assert outlet.report.error is None
 
 
@@ -38,7 +38,7 @@ def test_a_message_that_is_never_taken_is_counted_and_the_others_pass() -> None:
     rejected = Rejected("memory", "message too large")
     sink, outlet = deliver([rejected, None, rejected], count=5)
     assert sink.messages == [message(number) for number in (0, 2, 3, 4)]
-    assert (outlet.report.delivered, outlet.report.undelivered) == (4, 1)
+    assert (outlet.report.acknowledged, outlet.report.lost) == (4, 1)
     assert outlet.report.error == ("sink 'memory': message too large (1 messages not delivered)")
 
 
@@ -62,5 +62,5 @@ def test_abort_gives_up_what_a_dead_sink_never_takes() -> None:
     worker.join(10)
     assert not worker.is_alive()
     assert sink.messages == []
-    assert (outlet.report.delivered, outlet.report.undelivered) == (0, 3)
+    assert (outlet.report.acknowledged, outlet.report.lost) == (0, 3)
     assert outlet.report.error == "sink 'memory': is dead (3 messages not delivered)"

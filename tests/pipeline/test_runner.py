@@ -71,7 +71,7 @@ async def test_a_program_can_read_messages_through_a_sink_of_its_own(tmp_path: P
         report = await pipeline.wait()
     assert report.errors == []
     assert [m.kind for m in sink.messages].count("frame") == 5
-    assert report.sinks[0].delivered == len(sink.messages)
+    assert report.sinks[0].acknowledged == len(sink.messages)
 
 
 async def test_running_again_gives_the_same_message_ids(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ async def test_a_faulty_sink_is_reported_and_the_others_get_everything(tmp_path:
         report = await pipeline.wait()
     (error,) = report.errors
     assert error.startswith("sink 'faulty': unexpected ValueError: oops (")
-    assert report.sinks[0].undelivered == len(good.messages) == report.sinks[1].delivered
+    assert report.sinks[0].lost == len(good.messages) == report.sinks[1].acknowledged
 
 
 async def test_a_run_whose_every_sink_is_gone_ends_by_itself(tmp_path: Path) -> None:
@@ -306,4 +306,4 @@ async def test_one_stream_that_cannot_be_drawn_does_not_end_the_video_of_the_oth
     report = await finish(parse_config({"streams": streams, "sinks": sinks}))
     (error,) = report.errors
     assert "no more pictures of stream 'wide'" in error
-    assert report.sinks[0].delivered == 10
+    assert report.sinks[0].acknowledged == 10

@@ -41,6 +41,41 @@ def test_a_drop_of_a_later_frame_is_told_with_a_later_message() -> None:
     assert account.publish(2) == {"overflow": 1}
 
 
+@given(
+    fates=st.lists(st.sampled_from(["publish", "overflow", "late", None]), max_size=40),
+    order=st.randoms(use_true_random=False),
+)
+def test_each_drop_is_told_once_by_the_next_frame_whenever_it_happens(
+    fates: list[str | None], order: random.Random
+) -> None:
+    account = StreamAccount("a")
+    for _ in fates:
+        account.decode()
+    drops: dict[int, DropReason] = {}
+    for seq, fate in enumerate(fates):
+        if fate == "overflow" or fate == "late":
+            drops[seq] = fate
+    for seq in order.sample(sorted(drops), len(drops)):
+        account.drop(seq, drops[seq])
+    begin = 0
+    for seq in (seq for seq, fate in enumerate(fates) if fate == "publish"):
+        if None in fates[:seq]:  # frames are published in order
+            break
+        between = [drops[other] for other in range(begin, seq) if other in drops]
+        assert account.publish(seq) == {r: between.count(r) for r in set(between)}
+        begin = seq
+
+
+def test_a_stream_whose_frames_are_all_dropped_keeps_no_list_of_them() -> None:
+    account = StreamAccount("a")
+    reasons: list[DropReason] = ["corrupt", "late", "load"]
+    for number in range(30_000):
+        account.drop(account.decode(), reasons[number % 3])
+    kept = sum(map(len, [account._open, account._behind, *account._open.values()]))
+    assert kept == 3
+    assert account.publish(account.decode()) == dict.fromkeys(reasons, 10_000)
+
+
 @given(first=st.floats(0.01, 10), longest=st.floats(10, 1000), seed=st.integers(0, 99))
 def test_backoff_grows_within_its_bounds_and_starts_over(
     first: float, longest: float, seed: int

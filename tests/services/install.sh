@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the real servers that tests/integration starts: Redis, Kafka, a GStreamer RTSP server.
+# Install the real servers that tests/integration starts: Redis, Kafka, mosquitto, a GStreamer RTSP server.
 #
 # usage: tests/services/install.sh
 # Safe to run again: what is there is left alone. As root on Debian it installs packages; without
@@ -23,6 +23,7 @@ gi.require_version('GstApp', '1.0')" 2>/dev/null
 
 missing=""
 has redis-server || missing="$missing redis-server"
+has mosquitto && has mosquitto_passwd || missing="$missing mosquitto"
 has java || missing="$missing default-jre-headless"
 has mvn || [ -d "$kafka_lib" ] || missing="$missing maven"
 has_gst || missing="$missing $gst"
@@ -53,6 +54,7 @@ elif has mvn; then
 fi
 
 has redis-server || warn "redis: no redis-server; its tests will be skipped"
+has mosquitto || warn "mqtt: no mosquitto; its tests will be skipped"
 has java && [ -d "$kafka_lib" ] || warn "kafka: no java or no jars; its tests will be skipped"
 has_gst || warn "rtsp: no GstRtspServer for /usr/bin/python3; its tests will be skipped"
 say "done"

@@ -23,7 +23,8 @@ class Relay:
         self._target = target
         self._rng = random.Random(seed)
         self._closed = threading.Event()
-        self._sockets: set[socket.socket] = set()
+        self._sockets: dict[socket.socket, None] = {}
+        """Those that are open, in the order of their connections, two each."""
         self._guard = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -44,11 +45,12 @@ class Relay:
         self._listener.close()
         self.cut()
 
-    def cut(self) -> None:
-        """Close all connections."""
+    def cut(self, spare: int = 0) -> None:
+        """Close all connections but the `spare` oldest ones."""
         with self._guard:
-            sockets, self._sockets = self._sockets, set()
-        for one in sockets:
+            sockets = list(self._sockets)
+            self._sockets = dict.fromkeys(sockets[: 2 * spare])
+        for one in sockets[2 * spare :]:
             with contextlib.suppress(OSError):  # the other side may have gone first
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
@@ -65,7 +67,7 @@ class Relay:
                 client.close()
                 continue
             with self._guard:
-                self._sockets |= {client, camera}
+                self._sockets |= {client: None, camera: None}
             for pair in ((client, camera, False), (camera, client, True)):
                 threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
@@ -79,7 +81,7 @@ class Relay:
                 passed += len(data)
         for one in (source, sink):
             with self._guard:
-                self._sockets.discard(one)
+                self._sockets.pop(one, None)
             one.close()
 
     def _send(self, sink: socket.socket, data: bytes, to_viewer: bool, passed: int) -> None:

@@ -1,12 +1,14 @@
 """Real servers for tests: found on this machine, started on free ports, stopped for sure."""
 
+import base64
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from kafka import KafkaAdminClient
 
@@ -41,19 +43,19 @@ class Server:
     ) -> None:
         self.port = port
         self.log = folder / "log"
-        self._command = list(command)
+        self.command = list(command)
         self._is_ready = is_ready or Server.accepts
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_s: float = 100.0) -> None:
         """Return when it is ready. Raises `RuntimeError` with its output when it never is."""
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log)
         deadline_s = time.monotonic() + timeout_s
         while not self._is_ready(self):
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 self.kill()
-                raise RuntimeError(f"{self._command[0]} is not ready:\n{self.log.read_text()}")
+                raise RuntimeError(f"{self.command[0]} is not ready:\n{self.log.read_text()}")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -128,23 +130,39 @@ def rtsp_server(folder: Path, script: Path, clips: Sequence[Path]) -> Server:
     return Server(command, port, folder, lambda server: server.said("ready"))
 
 
-def kafka_broker(folder: Path) -> Server:
-    """A Kafka broker and controller in one process, its data in `folder/data`."""
+def kafka_broker(
+    folder: Path, properties: Mapping[str, str] | None = None, scram: Sequence[str] = ()
+) -> Server:
+    """A Kafka broker and controller in one process, its data in `folder/data`.
+
+    `properties` go over those of a plain broker. `scram` are users, as `StorageTool format` takes
+    them: `SCRAM-SHA-256=[name=NAME,password=PASSWORD]`.
+    """
     java = find("java")
     if not KAFKA_LIB.is_dir():
         raise ServiceMissing(f"Kafka's jars are not in {KAFKA_LIB}, {INSTALL}")
     port = free_port()
     config = folder / "server.properties"
-    config.write_text(_kafka_properties(port, free_port(), folder / "data"))
-    jars = f"{KAFKA_LIB}/*"
-    storage = [java, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool"]
-    cluster = subprocess.check_output([*storage, "random-uuid"], text=True).strip()
-    subprocess.run(
-        [*storage, "format", "-t", cluster, "-c", str(config)], check=True, capture_output=True
-    )
+    more = "".join(f"{key}={value}\n" for key, value in (properties or {}).items())
+    more = more.replace("{port}", str(port))
+    config.write_text(_kafka_properties(port, free_port(), folder / "data") + more)
+    format_kafka(folder, scram)
     lean = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    command = [java, *lean, "-cp", jars, "kafka.Kafka", str(config)]
+    command = [java, *lean, "-cp", f"{KAFKA_LIB}/*", "kafka.Kafka", str(config)]
     return Server(command, port, folder, _kafka_is_ready)
+
+
+def format_kafka(folder: Path, scram: Sequence[str] = ()) -> None:
+    """A new cluster, and nothing of the one before: only while the broker in `folder` is down."""
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    tool = [find("java"), "-XX:TieredStopAtLevel=1", "-cp", f"{KAFKA_LIB}/*"]
+    storage = [*tool, "kafka.tools.StorageTool"]
+    cluster = "E" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]  # as `random-uuid` does
+    users = [option for user in scram for option in ("--add-scram", user)]
+    config = str(folder / "server.properties")
+    subprocess.run(
+        [*storage, "format", "-t", cluster, "-c", config, *users], check=True, capture_output=True
+    )
 
 
 def create_topic(port: int, topic: str, partitions: int, configs: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Messages of a made-up run, for tests of sinks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
@@ -29,6 +30,11 @@ def outgoing(stream_ids: Sequence[str], frames: int) -> list[Outgoing]:
     """The messages of all streams, taking turns: up, `frames` frames, end of stream."""
     turns = zip_longest(*(_stream(stream_id, frames) for stream_id in stream_ids))
     return [Outgoing.of(message) for turn in turns for message in turn]
+
+
+def numbered(messages: Sequence[Outgoing], spool: str = "spool-1") -> list[Outgoing]:
+    """The messages as a spool hands them out: numbered from 1."""
+    return [replace(message, number=i, spool=spool) for i, message in enumerate(messages, 1)]
 
 
 def bodies_by_stream(messages: Sequence[Outgoing]) -> dict[str, list[bytes]]:

@@ -1,9 +1,11 @@
 """A web server with videos, that gives ranges, asks for passwords, and can be told to misbehave."""
 
 import base64
+import contextlib
 import functools
 import http.server
 import re
+import ssl
 import threading
 from http import HTTPStatus
 from pathlib import Path
@@ -12,17 +14,27 @@ from typing import Any, Self
 
 import av
 
+from tests.services.certificates import Certificate
+
 _HALF = 2
 
 
 class Web:
     """Serves `folder`. `login` is `user:password` that every request must show, percent-decoded.
 
-    `cut` names files whose next transfer breaks off half-way. While `hold` is set, bodies stop
-    half-way and requests are not answered; the connection stays open until it is cleared.
+    With a `certificate` it speaks HTTPS. `cut` names files whose next transfer breaks off half-way.
+    While `hold` is set, bodies stop half-way and requests are not answered; the connection stays
+    open until it is cleared.
     """
 
-    def __init__(self, folder: Path, login: str | None = None, *, ranges: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        login: str | None = None,
+        *,
+        ranges: bool = True,
+        certificate: Certificate | None = None,
+    ) -> None:
         self.folder, self.login, self.ranges = folder, login, ranges
         self.cut: set[str] = set()
         self.released = threading.Event()
@@ -32,11 +44,19 @@ class Web:
         handler = functools.partial(_Handler, self, directory=str(folder))
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        self._scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            encrypted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            encrypted.load_cert_chain(certificate.chain, certificate.key)
+            # the handshake in the connection's own thread: one that fails must not end the server
+            self._server.socket = encrypted.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +76,10 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def __init__(self, web: Web, *args: Any, **more: Any) -> None:
         self._web = web
         super().__init__(*args, **more)
+
+    def handle(self) -> None:
+        with contextlib.suppress(ssl.SSLError, ConnectionError):  # a client that does not trust us
+            super().handle()
 
     def log_message(self, *args: Any) -> None:
         """No line on standard error."""

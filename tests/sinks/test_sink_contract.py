@@ -2,7 +2,7 @@
 Redis."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, cycle, islice
 from pathlib import Path
 
@@ -13,7 +13,11 @@ from sinks.base import Sink
 from sinks.blackhole import BlackholeSink
 from sinks.jsonl import JsonLinesSink
 from sinks.memory import MemorySink
-from tests.services.contract import CHECKS, STREAMS, Subject, write_through
+from sinks.parquet import ParquetSink
+from sinks.webhook import BatchLimits, BodyFormat, WebhookSink
+from tests.services import parquet_rows
+from tests.services.contract import CHECKS, SECRET, STREAMS, Subject, write_through
+from tests.services.hook import Hook
 from tests.services.streams import bodies_by_stream, outgoing
 
 Check = Callable[[Subject], None]
@@ -29,7 +33,7 @@ def _memory() -> Subject:
     return Subject(make, lambda _: bodies_by_stream(made[-1].messages))
 
 
-def _jsonl(path: Path) -> Subject:
+def _jsonl(path: Path, *, append: bool = False) -> Subject:
     def read(_: Sequence[str]) -> dict[str, list[bytes]]:
         bodies: dict[str, list[bytes]] = {}
         for file in sorted(path.parent.rglob("*.jsonl")):
@@ -37,15 +41,44 @@ def _jsonl(path: Path) -> Subject:
                 bodies.setdefault(json.loads(line)["stream_id"], []).append(line)
         return bodies
 
-    return Subject(lambda: JsonLinesSink(str(path)), read)
+    return Subject(lambda: JsonLinesSink(str(path), append=append), read)
 
 
-@pytest.fixture(params=["memory", "one file", "file per stream"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
+def _parquet(folder: Path) -> Subject:
+    return Subject(lambda: ParquetSink(folder), lambda _: parquet_rows.bodies(folder))
+
+
+def _webhook(hook: Hook, body_format: BodyFormat) -> Subject:
+    def make() -> Sink:
+        return WebhookSink(
+            hook.url,
+            body_format=body_format,
+            limits=BatchLimits(messages=10, body_bytes=4000),
+            headers={"Authorization": f"Bearer {SECRET}"},
+            secret=SECRET * 3,
+        )
+
+    return Subject(make, lambda _: hook.bodies)
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with Hook() as hook:
+        yield hook
+
+
+@pytest.fixture(
+    params=["memory", "one file", "file per stream", "appended", "parquet", "array", "ndjson"]
+)
+def subject(request: pytest.FixtureRequest, tmp_path: Path, hook: Hook) -> Subject:
     subjects: dict[str, Callable[[], Subject]] = {
         "memory": _memory,
         "one file": lambda: _jsonl(tmp_path / "out" / "all.jsonl"),
         "file per stream": lambda: _jsonl(tmp_path / "out" / "{stream_id}.jsonl"),
+        "appended": lambda: _jsonl(tmp_path / "out" / "{stream_id}.jsonl", append=True),
+        "parquet": lambda: _parquet(tmp_path / "tables"),
+        "array": lambda: _webhook(hook, "array"),
+        "ndjson": lambda: _webhook(hook, "ndjson"),
     }
     return subjects[request.param]()
 

@@ -1,18 +1,52 @@
 """Sinks that write files: their disk is their broker."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.sinks.section import SinkSection
-from pipeline.config.values import PathTemplate, Whole
+from pipeline.config.values import FilePath, Number, PathTemplate, Seconds, Whole
+
+Megabytes = Annotated[Number, Field(ge=0.001, le=1_000_000)]
 
 
 class JsonLinesSinkConfig(SinkSection):
-    """JSON lines. `path` may hold `{stream_id}`; `-` is standard output."""
+    """JSON lines. `path` may hold `{stream_id}`; `-` is standard output. Rotated files are those
+    that are appended to."""
 
     kind: Literal["jsonl"]
     path: PathTemplate
+    when_exists: Literal["replace", "append"] = "replace"
+    rotate_mb: Megabytes | None = None
+    rotate_s: Seconds | None = None
+    keep: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = None
+    compress: Literal["none", "gzip", "zstd"] = "none"
+
+    @property
+    def rotates(self) -> bool:
+        """Whether files are put aside before they grow too large or old."""
+        return self.rotate_mb is not None or self.rotate_s is not None
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> Self:
+        if self.path == "-" and (self.rotates or self.when_exists == "append"):
+            raise ValueError("standard output is neither appended to nor rotated")
+        if self.rotates and self.when_exists != "append":
+            raise ValueError("rotate_mb and rotate_s need when_exists: append")
+        if not self.rotates and (self.keep is not None or self.compress != "none"):
+            raise ValueError("keep and compress are for rotated files: set rotate_mb or rotate_s")
+        return self
+
+
+class ParquetSinkConfig(SinkSection):
+    """Parquet tables below `folder`, partitioned by stream and hour."""
+
+    kind: Literal["parquet"]
+    folder: FilePath
+    rotate_rows: Annotated[Whole, Field(ge=1, le=10_000_000)] = 100_000
+    rotate_mb: Megabytes = 64.0
+    rotate_s: Seconds = 900
+    compression: Literal["zstd", "snappy", "none"] = "zstd"
 
 
 class VideoSinkConfig(SinkSection):
@@ -21,3 +55,9 @@ class VideoSinkConfig(SinkSection):
     kind: Literal["video"]
     path: PathTemplate
     queue_messages: Annotated[Whole, Field(ge=1, le=1000)] = 8
+
+    @model_validator(mode="after")
+    def _has_no_messages(self) -> Self:
+        if self.only is not None:
+            raise ValueError("only is for messages, a video has none")
+        return self

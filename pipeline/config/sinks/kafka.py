@@ -1,24 +1,71 @@
-"""Where messages go: an Apache Kafka topic."""
+"""Where messages go: Apache Kafka topics."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
-from pipeline.config.sinks.section import SinkSection
-from pipeline.config.values import Seconds
+from pipeline.config.sinks.section import SpooledSection
+from pipeline.config.sinks.tls import TlsChoice, on_or_off
+from pipeline.config.values import Seconds, Section, Whole
+from pipeline.core.messages import Kind
+
+_KIND = "{kind}"
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_LONGEST_TOPIC = 249
 
 
-class KafkaSinkConfig(SinkSection):
-    """An Apache Kafka topic; the key is the stream id."""
+def _topic(name: str) -> str:
+    plain = name.replace(_KIND, "end_of_stream")
+    if 0 < len(plain) <= _LONGEST_TOPIC and _LETTERS.issuperset(plain) and plain not in (".", ".."):
+        return name
+    raise ValueError(
+        f"a topic has 1 to {_LONGEST_TOPIC} letters, digits, '.', '_' and '-', and here {_KIND}"
+    )
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+
+
+def _off(value: object) -> object:
+    """YAML reads `none` as text, but null and `off` come as values."""
+    return "none" if value is None or value is False else value
+
+
+class KafkaCreateConfig(Section):
+    """How missing topics are made; what is not given is the broker's default."""
+
+    partitions: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    replication_factor: Annotated[Whole, Field(ge=1, le=100)] | None = None
+
+
+class KafkaSinkConfig(SpooledSection):
+    """Apache Kafka; the key is the stream id. `topic` may hold `{kind}`; `topics` has a topic by
+    kind, for which it is asked first."""
 
     kind: Literal["kafka"]
     bootstrap_servers: Annotated[tuple[str, ...], Field(min_length=1)]
-    topic: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+    topic: Topic | None = None
+    topics: dict[Kind, Topic] | None = None
+    create: Annotated[KafkaCreateConfig | None, BeforeValidator(on_or_off)] = None
+    client: Literal["kafka-python", "confluent"] = "kafka-python"
+    format: Literal["json", "avro"] = "json"
+    compression: Annotated[Literal["none", "gzip", "lz4", "zstd"], BeforeValidator(_off)] = "none"
+    linger_ms: Annotated[Whole, Field(ge=0, le=10_000)] = 5
+    batch_bytes: Annotated[Whole, Field(ge=1024, le=16_777_216)] = 262_144
+    max_message_bytes: Annotated[Whole, Field(ge=1024, le=67_108_864)] = 1_000_000
+    transactional: bool = False
     connect_timeout_s: Seconds = 10
     user: str | None = None
     password: SecretStr | None = None
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    tls: bool = False
+    tls: TlsChoice = None
 
     @field_validator("bootstrap_servers", mode="before")
     @classmethod
@@ -31,3 +78,22 @@ class KafkaSinkConfig(SinkSection):
         if any(given) and not all(given):
             raise ValueError("user, password and sasl_mechanism are given together or not at all")
         return self
+
+    @model_validator(mode="after")
+    def _every_kind_has_a_topic(self) -> Self:
+        without = [kind for kind in self._kinds if kind not in (self.topics or {})]
+        if without and self.topic is None:
+            raise ValueError(f"`topic` is missing, and `topics` has none for {', '.join(without)}")
+        return self
+
+    @property
+    def _kinds(self) -> list[Kind]:
+        every: tuple[Kind, ...] = get_args(Kind)
+        kept = self.only.kinds if self.only else None
+        return [kind for kind in every if kept is None or kind in kept]
+
+    @property
+    def topic_by_kind(self) -> dict[Kind, str]:
+        """Where each kind of message that this sink gets goes."""
+        named = {kind: (self.topics or {}).get(kind, self.topic) for kind in self._kinds}
+        return {kind: name.replace(_KIND, kind) for kind, name in named.items() if name}

@@ -1,11 +1,40 @@
-"""The keys of every kind of sink."""
+"""The keys of every kind of sink, and those of its spool."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pipeline.channel import WhenFull
-from pipeline.config.values import Identifier, Section, Whole
+from pipeline.config.sinks.only import OnlyConfig
+from pipeline.config.values import FilePath, Identifier, Section, Whole
+from sinks.spool.settings import Fsync, WhenSpoolFull
+
+Megabytes = Annotated[Whole, Field(ge=1, le=1 << 24)]
+
+
+class SpoolConfig(Section):
+    """Where messages wait until the receivers of network sinks have confirmed them: each sink has a
+    folder of its name in `folder`. `max_mb` (of 1,048,576 bytes) and the others are for each."""
+
+    folder: FilePath = Path(".eyrie/spool")
+    max_mb: Megabytes = 1024
+    when_full: WhenSpoolFull = "block"
+    fsync: Fsync = "interval"
+
+
+class OwnSpoolConfig(Section):
+    """What is different in one sink's spool."""
+
+    folder: FilePath | None = None
+    max_mb: Megabytes | None = None
+    when_full: WhenSpoolFull | None = None
+    fsync: Fsync | None = None
+
+
+def _off(value: object) -> object:
+    """YAML reads `off` as false."""
+    return "off" if value is False else value
 
 
 class SinkSection(Section):
@@ -14,3 +43,22 @@ class SinkSection(Section):
     name: Identifier | None = None
     queue_messages: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1000
     when_full: WhenFull = "block"
+    only: OnlyConfig | None = None
+
+
+class SpooledSection(SinkSection):
+    """The keys of every kind of sink that delivers over a network."""
+
+    spool: Annotated[OwnSpoolConfig | Literal["off"] | None, BeforeValidator(_off)] = None
+
+    @property
+    def spools(self) -> bool:
+        """Whether its messages are spooled, unless `spool: off`."""
+        return True
+
+    def spool_config(self, common: SpoolConfig) -> SpoolConfig | None:
+        """Its spool, where `common` is what all have; None: it has none."""
+        if self.spool == "off" or not self.spools:
+            return None
+        own = self.spool.model_dump(exclude_none=True) if self.spool is not None else {}
+        return common.model_copy(update=own)

@@ -8,8 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.yolo_nas.gpu_suppress import suppress_batch
+from detectors.letterbox import Letterbox
+from detectors.yolo_nas.gpu_suppress import finish_batch, suppress_batch
 from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.processing import Processing
+from detectors.yolo_nas.voting import Voting
 from pipeline.core.arrays import F32, AnyArray
 
 RULES = st.builds(
@@ -87,3 +90,24 @@ def test_images_do_not_touch_each_other() -> None:
     boxes, scores = scene(3, 1, 50, 2, tied=False)
     one = compare(boxes, scores, Suppression())
     assert compare(np.repeat(boxes, 3, 0), np.repeat(scores, 3, 0), Suppression()) == 3 * one
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rule=RULES,
+    seed=st.integers(0, 10_000),
+    images=st.integers(1, 3),
+    anchors=st.integers(1, 80),
+    classes=st.integers(1, 4),
+)
+def test_votes_as_in_numpy(
+    rule: Suppression, seed: int, images: int, anchors: int, classes: int
+) -> None:
+    boxes, scores = scene(seed, images, anchors, classes, tied=False)
+    processing = Processing(tuple(map(str, range(classes))), Letterbox(64, 64), voting=Voting())
+    found = finish_batch(torch.from_numpy(boxes), torch.from_numpy(scores), rule, Voting())
+    for kept, image_boxes, image_scores in zip(found, boxes, scores, strict=True):
+        xyxy, score, class_id = processing.finish(image_boxes, image_scores, rule)
+        np.testing.assert_allclose(kept[0].numpy(), xyxy, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(kept[1].numpy(), score, rtol=1e-5)
+        np.testing.assert_array_equal(kept[2].numpy(), class_id)

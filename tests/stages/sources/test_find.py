@@ -78,6 +78,17 @@ def test_cameras() -> None:
     assert "hunter2" not in repr(found)
 
 
+def test_all_that_a_configuration_can_read(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "in/a.txt") / "in"
+    assert summary(expand("https://me:hunter2@example.org/a/list.m3u8?token=1")) == [
+        ("http", "example.org-a-list.m3u8")
+    ]
+    assert expand("-") == [Found("stdin", "stdin", "-")]
+    assert expand(f"watch:{folder}") == [Found("watch", "in", str(folder))]
+    assert expand("/dev/null") == [Found("webcam", "null", "/dev/null")]
+    assert "hunter2" not in repr(expand("http://me:hunter2@example.org/a.mp4"))
+
+
 @pytest.mark.parametrize(
     ("source", "name", "seed"),
     [("street:", "street", "0"), ("street:7", "street-7", "7"), ("street:007", "street-7", "7")],
@@ -93,7 +104,11 @@ def test_street(source: str, name: str, seed: str) -> None:
         ("gone.mp4", "source 'gone.mp4': no such file or folder"),
         ("gone*.mp4", r"source 'gone\*\.mp4': no file matches"),
         ("street:x", "the seed must be digits"),
-        ("http://me:hunter2@cam/a", "only rtsp:// and rtsps://"),
+        ("ftp://me:hunter2@cam/a", "only rtsp, rtsps, http and https"),
+        ("https://me:hunter2/@cam/a", "no valid host and port"),
+        ("watch:", "no such folder"),
+        ("watch:gone", "source 'watch:gone': no such folder"),
+        ("/dev/video99", "source '/dev/video99': no such device"),
         ("rtsp://me:hunter2/@cam/a", "no valid host and port"),
     ],
 )

@@ -1,0 +1,165 @@
+"""`eyrie tail`: messages as they come, a line each."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.cli.reading import begin_at, password_for, quiet_clients
+from pipeline.core.messages import (
+    EndOfStreamMessage,
+    EventMessage,
+    FrameMessage,
+    Message,
+    OtherMessage,
+    StreamStatusMessage,
+    TrackEndMessage,
+)
+from sinks.consume import Consumer, Gap, consume
+from sinks.consume.base import Begin
+
+_HUES: Final = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
+_MARKS: Final = {
+    "frame": ("·", "dim"),
+    "event": ("◆", "bold yellow"),
+    "track_end": ("┘", "dim"),
+    "stream_status": ("!", "bold blue"),
+    "end_of_stream": ("■", "bold"),
+    "gap": ("?", "bold red"),
+}
+_WRONG: Final = ("down", "impaired")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `eyrie tail`, as its help explains them."""
+
+    url: str
+    streams: Collection[str] = ()
+    kinds: Collection[str] = ()
+    classes: Collection[str] = ()
+    since: str | None = None
+    as_json: bool = False
+    follow: bool = True
+
+
+def run_tail(request: Request) -> int:
+    """Print until the end, or until a signal: 0, or 1 when there were gaps."""
+    quiet_clients()
+    now = datetime.now(UTC)
+    default: Begin = "newest" if request.follow else "oldest"
+    begin = begin_at(request.since, default, now)
+    messages = consume(
+        request.url, begin=begin, follow=request.follow, password=password_for(request.url)
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    show = _json if request.as_json else lambda message: console.print(line_of(message))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_print(messages, request, show))
+    return 1 if messages.account.gaps else 0
+
+
+Shown = Message | OtherMessage | Gap
+
+
+async def _print(messages: Consumer, request: Request, show: Callable[[Shown], None]) -> None:
+    async with messages:
+        async for message in messages:
+            if wanted(message, request):
+                show(message)
+
+
+def wanted(message: Shown, request: Request) -> bool:
+    """Whether the request asks for it. Gaps go by stream only; `classes` leaves out what is about
+    no class."""
+    if request.streams and message.stream_id not in request.streams:
+        return False
+    if isinstance(message, Gap):
+        return True
+    if request.kinds and message.kind not in request.kinds:
+        return False
+    return not request.classes or not _labels(message).isdisjoint(request.classes)
+
+
+def _labels(message: Message | OtherMessage) -> set[str]:
+    if isinstance(message, FrameMessage):
+        return {found.label for found in message.detections}
+    label = getattr(message, "label", None)
+    return set() if label is None else {label}
+
+
+def _json(message: Shown) -> None:
+    if isinstance(message, Gap):
+        text = json.dumps(asdict(message))
+    else:
+        text = message.model_dump_json(by_alias=True)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def line_of(message: Shown) -> Text:
+    """Time of what happened, stream, kind, and what there is to say of it."""
+    mark, style = _MARKS.get(message.kind, ("+", ""))
+    moment = "" if isinstance(message, Gap) else f"{_moment(message):%H:%M:%S.%f}"[:-3]
+    hue = _HUES[zlib.crc32(message.stream_id.encode()) % len(_HUES)]
+    text, loud = _said(message)
+    return Text.assemble(
+        (f"{moment:12} ", "dim"),
+        (f"{message.stream_id:14} ", hue),
+        (f"{mark} {message.kind:13} ", style),
+        (text, loud),
+    )
+
+
+def _moment(message: Message | OtherMessage) -> datetime:
+    for name in ("crossed_at", "happened_at", "captured_at"):
+        moment = getattr(message, name, None)
+        if isinstance(moment, datetime):
+            return moment
+    return message.published_at
+
+
+def _said(message: Shown) -> tuple[str, str]:
+    """The rest of the line, and its style."""
+    match message:
+        case Gap():
+            lost = f"seq {message.first_seq} to {message.last_seq}: {message.frames} frames missing"
+            return lost, "bold red"
+        case FrameMessage():
+            return _frame(message), "" if message.detections else "dim"
+        case EventMessage():
+            return _event(message), "yellow"
+        case TrackEndMessage():
+            seen = f"seq {message.first_seq} to {message.last_seq}"
+            return f"{message.label} {message.track_id}: {seen}", "dim"
+        case StreamStatusMessage():
+            what = " ".join(filter(None, (message.status, message.condition, message.cause)))
+            return f"{what}: {message.reason}", "red" if message.status in _WRONG else "blue"
+        case EndOfStreamMessage():
+            dropped = sum(message.dropped.values())
+            totals = f"{message.decoded} decoded, {message.published} told, {dropped} dropped"
+            return f"{totals}: {message.error}" if message.error else totals, "bold"
+    return "of a later version", "dim"
+
+
+def _frame(message: FrameMessage) -> str:
+    counts = Counter(found.label for found in message.detections)
+    found = ", ".join(f"{count} {label}" for label, count in counts.most_common()) or "nothing"
+    dropped = sum(message.dropped_since_last.values())
+    return f"{message.seq:>6}  {found}" + (f"  (after {dropped} dropped)" if dropped else "")
+
+
+def _event(message: EventMessage) -> str:
+    words = (getattr(message, name, None) for name in ("label", "track_id", "event", "direction"))
+    place = getattr(message, "line", None) or getattr(message, "zone", None)
+    said = " ".join(str(word) for word in words if word is not None)
+    return f"{said} at {place}" if place else said

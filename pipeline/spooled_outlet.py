@@ -1,0 +1,167 @@
+"""Between the pipeline and one sink, over a spool on disk: nothing is lost while it is away.
+
+offer ─► channel ─► store thread ─► Spool ─► deliver thread ─► Sink
+                                      ▲───── acknowledge ────────┘
+"""
+
+import threading
+from typing import Final
+
+from pipeline.channel import Channel, WhenFull
+from pipeline.core.clock import Clock
+from pipeline.core.errors import SinkUnavailable
+from pipeline.core.frame_record import Told
+from pipeline.core.log import get_logger
+from pipeline.delivery import Delivery
+from pipeline.outlet import Loop, Offers, Only, unexpected
+from pipeline.telemetry import SinkReport
+from sinks.base import Outgoing, Sink
+from sinks.spool.dead_letters import FILE_NAME
+from sinks.spool.spool import Spool
+
+log = get_logger(__name__)
+
+_MOST_PER_APPEND: Final = 256
+_IDLE_S: Final = 0.5
+
+
+class SpooledOutlet:
+    """Stores messages in the order in which they were offered, and delivers them in that order,
+    those that an earlier run has left first. The publish thread waits for the disk at most, and for
+    a full spool under `block`; never for the sink.
+
+    The run ends `leave_after_s` after the last message was stored, if they cannot all be delivered
+    before: the rest stays in the spool for the next run. `only` and `linger_s` are as for `Outlet`.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        spool: Spool,
+        capacity: int,
+        when_full: WhenFull,
+        clock: Clock,
+        leave_after_s: float,
+        only: Only | None = None,
+        linger_s: float = 0.0,
+    ) -> None:
+        self.sink = sink
+        self.channel: Channel[Outgoing] = Channel(capacity, when_full)
+        self._spool = spool
+        self._offers = Offers(self.channel, only)
+        self._delivery = Delivery(sink, spool, clock, linger_s, leave_after_s)
+        self._aborted = threading.Event()
+        self._unstored = 0
+        self._error: str | None = None
+
+    @property
+    def loops(self) -> list[Loop]:
+        """What is to be run, each in a thread of its own."""
+        return [
+            (f"spool {self.sink.name}", self._store),
+            (self.deliver_thread, self._delivery.run),
+        ]
+
+    @property
+    def deliver_thread(self) -> str:
+        """The name of the thread that may be left behind without a loss."""
+        return f"sink {self.sink.name}"
+
+    def open(self) -> None:
+        """Take the spool, and connect if the receiver is there; if it is away, that is told and
+        tried again by and by. Raises `SinkUnavailable` for the spool, `Rejected` for the sink."""
+        self._spool.open()
+        found = self._spool.account()[0].found
+        if found:
+            log.warning("sink %r: %d messages of an earlier run wait", self.sink.name, found)
+        self._delivery.open()
+
+    def close(self) -> None:
+        """Close the sink and the spool. Idempotent."""
+        try:
+            self.sink.close()
+        finally:
+            self._spool.close()
+
+    def offer(self, message: Told, outgoing: Outgoing) -> None:
+        """As `Outlet.offer`."""
+        self._offers.put(message, outgoing)
+
+    def abort(self) -> None:
+        """Store what waits, as far as there is room, and leave what is not delivered. Any
+        thread."""
+        self._aborted.set()
+        self._offers.end("stopped", drop=False)
+        self.leave()
+
+    def leave(self) -> None:
+        """Deliver no more; what waits is left in the spool. Any thread."""
+        self._delivery.leave()
+
+    @property
+    def report(self) -> SinkReport:
+        """The account as of now. Any thread."""
+        account, shortage = self._spool.account()
+        dropped = self._offers.dropped()
+        dropped["stopped"] += self._unstored
+        turned_away = dropped.total()
+        stored = account.produced - account.found
+        report = SinkReport(
+            self.sink.name,
+            produced=account.produced + turned_away,
+            acknowledged=account.acknowledged,
+            spooled=account.spooled,
+            dead_lettered=account.dead_lettered,
+            dropped=dict(+(dropped + account.dropped)),
+            found=account.found,
+            waiting=max(0, self.channel.statistics().offered - stored - turned_away),
+            filtered=self._offers.filtered,
+        )
+        report.error = self._loss(report) or self._error
+        trouble = f"its spool has no room ({shortage})" if shortage else self._delivery.trouble
+        if report.spooled and (self._delivery.over or trouble is not None):
+            report.note = self._wait(report.spooled, trouble)
+        return report
+
+    def _loss(self, report: SinkReport) -> str | None:
+        parts = [f"{count} dropped ({reason})" for reason, count in report.dropped.items()]
+        if report.dead_lettered:
+            path = self._spool.folder / FILE_NAME
+            parts.append(f"{report.dead_lettered} refused for ever and written to {path}")
+        return f"sink {self.sink.name!r}: messages: {', '.join(parts)}" if parts else None
+
+    def _wait(self, count: int, trouble: str | None) -> str:
+        text = f"sink {self.sink.name!r}: {count} messages wait in {self._spool.folder}"
+        if self._delivery.over:
+            text += ", the next run delivers them"
+        return f"{text}: {trouble}" if trouble else text
+
+    def _store(self) -> None:
+        """From the channel to the disk, until the channel is finished."""
+        try:
+            while not self.channel.finished:
+                messages = self.channel.take(_MOST_PER_APPEND, _IDLE_S)
+                if messages:
+                    self._append(messages)
+                else:
+                    self._spool.sync()
+        except Exception as error:
+            log.debug("spool of sink %r", self.sink.name, exc_info=True)
+            self._error = str(unexpected(self.sink.name, error))
+            log.error("%s", self._error)
+            self._offers.end("failed")
+        finally:
+            self._delivery.stored()
+
+    def _append(self, messages: list[Outgoing]) -> None:
+        done = 0
+        try:
+            while True:
+                done += self._spool.append(messages[done:])
+                if done == len(messages) or self._aborted.is_set():
+                    return
+                self._spool.wait_for_room(_IDLE_S)
+        except SinkUnavailable:
+            log.debug("spool of sink %r is closed", self.sink.name)
+        finally:
+            self._unstored += len(messages) - done

@@ -1,0 +1,81 @@
+"""What one sink gets of all messages: some kinds, streams, classes, scores, lines."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from pipeline.core.frame_record import DetectionRow, FrameRecord, Told
+from pipeline.core.messages import (
+    Detection,
+    EventMessage,
+    FrameMessage,
+    Kind,
+    LineCrossMessage,
+    TrackEndMessage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """None lets everything through; what is given must hold together.
+
+    `kinds`, `streams` (patterns of `fnmatch`, capitals count) and `lines` take whole messages away;
+    `lines` is about events alone. `classes` and `min_score` take detections out of frame messages:
+    these go on, empty if need be, so that a consumer can still prove by `seq` that none is missing.
+    `classes` also takes away ends of tracks and events of other classes, which have no score.
+    """
+
+    kinds: Collection[Kind] | None = None
+    streams: tuple[str, ...] | None = None
+    classes: Collection[str] | None = None
+    min_score: float = 0.0
+    lines: Collection[str] | None = None
+    _streams: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+
+    def apply(self, message: Told) -> Told | None:
+        """The message itself where nothing is taken out of it, a copy with fewer detections, or
+        None where the sink is not to get it. One thread at a time."""
+        if self.kinds is not None and message.kind not in self.kinds:
+            return None
+        if self.streams is not None and not self._takes_stream(message.stream_id):
+            return None
+        match message:
+            case FrameMessage() | FrameRecord():
+                return self._strip(message)
+            case TrackEndMessage():
+                return message if self._takes_class(message.label) else None
+            case EventMessage():
+                return message if self._takes_event(message) else None
+        return message
+
+    def takes_stream(self, stream_id: str) -> bool:
+        """Whether any message of this stream gets through."""
+        return self.streams is None or any(fnmatchcase(stream_id, p) for p in self.streams)
+
+    def _takes_stream(self, stream_id: str) -> bool:
+        known = self._streams.get(stream_id)
+        if known is None:
+            known = self._streams[stream_id] = self.takes_stream(stream_id)
+        return known
+
+    def _takes_class(self, label: str) -> bool:
+        return self.classes is None or label in self.classes
+
+    def _takes_event(self, event: EventMessage) -> bool:
+        if not isinstance(event, LineCrossMessage):
+            return self.lines is None
+        return (self.lines is None or event.line in self.lines) and self._takes_class(event.label)
+
+    def _takes(self, found: Detection | DetectionRow) -> bool:
+        return found.score >= self.min_score and self._takes_class(found.label)
+
+    def _strip(self, message: FrameMessage | FrameRecord) -> Told:
+        if isinstance(message, FrameRecord):
+            rows = [row for row in message.detections if self._takes(row)]
+            if len(rows) == len(message.detections):
+                return message
+            return message.with_detections(rows)
+        kept = [found for found in message.detections if self._takes(found)]
+        if len(kept) == len(message.detections):
+            return message
+        return message.model_copy(update={"detections": kept})

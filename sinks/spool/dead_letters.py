@@ -1,0 +1,58 @@
+"""Messages that the receiver refused for ever, one JSON object a line, for people to look at."""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.core.clock import utc_text
+from pipeline.core.log import redact
+from sinks.base import Outgoing
+
+FILE_NAME = "dead_letters.jsonl"
+
+
+def write_dead_letters(
+    folder: Path, messages: Sequence[Outgoing], reason: str, at_ns: int, sync: bool
+) -> None:
+    """Append `{at, reason, number, kind, key, message_id, body}`: `at` UTC, `body` the text of the
+    message, or `{"base64": …}` where it is no UTF-8. All of it or nothing; raises `OSError`."""
+    why, at = redact(reason), utc_text(at_ns)
+    lines = "".join(_line(message, why, at) for message in messages).encode()
+    file = os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        size = os.fstat(file).st_size
+        cut_off = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        try:
+            _write_all(file, b"\n" * cut_off + lines)
+        except OSError:
+            os.ftruncate(file, size)
+            raise
+        if sync:
+            os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _line(message: Outgoing, reason: str, at: str) -> str:
+    try:
+        body: object = message.body.decode()
+    except UnicodeDecodeError:
+        body = {"base64": base64.b64encode(message.body).decode()}
+    told = {
+        "at": at,
+        "reason": reason,
+        "number": message.number,
+        "kind": message.kind,
+        "key": message.key,
+        "message_id": message.message_id,
+        "body": body,
+    }
+    return json.dumps(told, ensure_ascii=False) + "\n"
+
+
+def _write_all(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]

@@ -1,0 +1,131 @@
+"""`eyrie verify` and `eyrie tail` as people run them, on files."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline.cli.app import app
+from pipeline.core.messages import encode, read
+from tests.sinks.consume.told import frame, track_end, whole, write
+
+
+def eyrie(*arguments: object, **env: str) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "160", **env})
+
+
+def test_a_whole_file_is_complete(tmp_path: Path) -> None:
+    path = write(tmp_path / "gate.jsonl", whole([True, False] * 50))
+    result = eyrie("verify", path, "--strict")
+    assert result.exit_code == 0, result.output
+    assert "complete: nothing is missing" in result.stdout
+    assert re.search(r"run-1 +│ gate +│ +1 │ +50 │ +49 │", result.stdout)
+
+
+def test_holes_are_listed_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    messages = [m for m in whole([True] * 50) if m.kind != "frame" or m.seq not in (7, 8, 30)]
+    path = write(tmp_path / "gate.jsonl", messages)
+    result = eyrie("verify", f"file:{path}")
+    assert result.exit_code == 1
+    assert "missing: gate (run run-1), epoch 0: seq 7 to 8 (2 frames)" in result.stdout
+    assert "missing: gate (run run-1), epoch 0: seq 30 to 30 (1 frames)" in result.stdout
+    told = json.loads(eyrie("verify", path, "--json").stdout)
+    assert told["complete"] is False
+    assert told["streams"][0]["holes"][0] == {
+        "first_seq": 7, "last_seq": 8, "epoch": 0, "next_epoch": 0,
+    }  # fmt: skip
+
+
+def test_what_was_cut_off_is_told_and_no_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "gate.jsonl", whole([True] * 5)[:-1])
+    with path.open("ab") as file:
+        file.write(encode(frame(5))[:40])
+    result = eyrie("verify", path)
+    assert result.exit_code == 1, "half a line is no message"
+    path.write_bytes(path.read_bytes()[:-40])
+    result = eyrie("verify", path)
+    assert result.exit_code == 0
+    assert "open: without end_of_stream; it still runs, or was cut off" in result.stdout
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_dead_letters_are_accounted_for(tmp_path: Path, folder: bool) -> None:
+    messages = whole([True] * 9)
+    path = write(tmp_path / "gate.jsonl", [m for m in messages if m.seq != 4])
+    assert eyrie("verify", path).exit_code == 1
+    letters = tmp_path / "spool/kafka/dead_letters.jsonl"
+    letters.parent.mkdir(parents=True)
+    letters.write_text(
+        json.dumps({"reason": "too large", "body": encode(frame(4)).decode()}) + "\n"
+    )
+    result = eyrie("verify", path, "--dead-letters", tmp_path / "spool" if folder else letters)
+    assert result.exit_code == 0, result.output
+    assert "1 of these are dead letters" in result.stdout
+
+
+def test_dead_letters_that_are_not_there_are_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "gate.jsonl", [frame(0)])
+    result = eyrie("verify", path, "--dead-letters", tmp_path / "none.jsonl")
+    assert result.exit_code == 3
+    assert "No such file" in result.stderr
+    (tmp_path / "spool").mkdir()
+    result = eyrie("verify", path, "--dead-letters", tmp_path / "spool")
+    assert result.exit_code == 2
+    assert "there is no dead_letters.jsonl below" in result.stderr
+
+
+def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
+    result = eyrie("verify", write(tmp_path / "x.jsonl", []), "--kind", "frames")
+    assert result.exit_code == 2
+    assert "'frames' is none of end_of_stream, event, frame" in result.stderr
+
+
+def test_nothing_is_not_complete(tmp_path: Path) -> None:
+    result = eyrie("verify", write(tmp_path / "x.jsonl", []))
+    assert result.exit_code == 1
+    assert "there is no message to be proved" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "tail"])
+def test_passwords_do_not_belong_in_an_address(command: str) -> None:
+    result = eyrie(command, "redis://ann:hunter2@127.0.0.1:1/0")
+    assert result.exit_code == 2
+    assert "set EYRIE_PASSWORD" in result.stderr
+    assert "hunter2" not in result.output
+
+
+def test_tail_shows_a_line_for_each_message_and_its_gaps(tmp_path: Path) -> None:
+    path = write(tmp_path / "gate.jsonl", [frame(0), track_end(1, 0), frame(5, dropped=2)])
+    result = eyrie("tail", path, "--no-follow")
+    assert result.exit_code == 1, "there is a gap"
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("0  nothing")
+    assert "person 1: seq 0 to 0" in lines[1]
+    assert "seq 1 to 2: 2 frames missing" in lines[2]
+    assert "5  nothing  (after 2 dropped)" in lines[3]
+
+
+def test_tail_gives_json_and_takes_wishes(tmp_path: Path) -> None:
+    messages = [*whole([True] * 6), frame(0, stream="yard")]
+    path = write(tmp_path / "gate.jsonl", messages)
+
+    def shown(*wishes: str) -> list[object]:
+        result = eyrie("tail", path, "--no-follow", "--json", *wishes)
+        assert result.exit_code == 0, result.output
+        return [read(line) for line in result.stdout.splitlines()]
+
+    assert shown() == messages
+    assert shown("--stream", "yard") == messages[-1:]
+    assert shown("--kind", "track_end") == [m for m in messages if m.kind == "track_end"]
+    assert shown("--class", "person") == [m for m in messages if m.kind == "track_end"]
+    assert shown("--class", "car") == []
+    assert shown("--since", "2026-01-02") == []
+    assert shown("--since", "2025-12-31T00:00:00Z") == messages
+
+
+def test_tail_refuses_a_time_that_is_none(tmp_path: Path) -> None:
+    result = eyrie("tail", write(tmp_path / "x.jsonl", []), "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "'yesterday' is none of oldest, newest, a span such as 10m" in result.stderr
