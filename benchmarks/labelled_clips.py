@@ -21,7 +21,6 @@ import numpy as np
 
 from benchmarks.machine import describe
 from detectors.evaluation import EVALUATION_RULE, Found, Truth, evaluate
-from detectors.yolo_nas.postprocess import suppress
 from detectors.yolo_nas.predict import YoloNAS
 from pipeline.core.arrays import U8
 from stages.sources.file import FileSource
@@ -65,7 +64,7 @@ def find(model: YoloNAS, image: U8) -> Found:
     """What a model finds in a picture (H, W, 3) uint8 RGB, down to the lowest scores."""
     tensor, (way_back,) = model.processing.prepare_batch([image])
     boxes, scores = model.network(tensor)
-    xyxy, score, class_id = suppress(boxes[0], scores[0], EVALUATION_RULE)
+    xyxy, score, class_id = model.processing.finish(boxes[0], scores[0], EVALUATION_RULE)
     return Found(way_back.to_source(xyxy), score, class_id)
 
 

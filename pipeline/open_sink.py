@@ -104,7 +104,9 @@ def _transactional_id(name: str) -> str:
 
 
 def _make_redis(sink: RedisSinkConfig, name: str) -> Sink:
-    from sinks.redis import Login, RedisSink, Trim
+    from sinks.redis.append import Trim
+    from sinks.redis.client import Login
+    from sinks.redis.sink import RedisSink
 
     return RedisSink(
         sink.url,

@@ -10,7 +10,6 @@ import numpy as np
 from detectors.evaluation.average_precision import EVALUATION_RULE, Found, Truth, evaluate
 from detectors.letterbox import Transform
 from detectors.training.data import Dataset, PixelCache
-from detectors.yolo_nas.postprocess import suppress
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32
 from pipeline.core.errors import ConfigError
@@ -66,7 +65,7 @@ class Validation:
         for images, ways_back in self._batches(self._numbers):
             outputs = zip(*network(images), ways_back, strict=True)
             for boxes, scores, way_back in outputs:
-                xyxy, score, class_id = suppress(boxes, scores, EVALUATION_RULE)
+                xyxy, score, class_id = self._processing.finish(boxes, scores, EVALUATION_RULE)
                 found.append(Found(way_back.to_source(xyxy), score, class_id))
         return 100 * evaluate(found, self._truths, self._classes).map50_95
 

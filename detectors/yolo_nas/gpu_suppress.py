@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detectors.yolo_nas.postprocess import Suppression
-from detectors.yolo_nas.voting import LARGEST_GAIN, LEAST_SHARE, ROUNDS, USUAL_SUPPORT, Voting
+from detectors.yolo_nas.voting import LARGEST_GAIN, LEAST_SHARE, NEAR, ROUNDS, USUAL_SUPPORT, Voting
 
 if TYPE_CHECKING:
     import torch
@@ -32,9 +31,7 @@ def finish_batch(
     """As `Processing.finish`, for each image of a batch; see `suppress_batch`."""
     import torch
 
-    gain = voting.largest_gain if voting else 1.0
-    candidates = _candidates(boxes, scores, replace(rule, conf=rule.conf / gain))
-    xyxy, score, class_id, kept = _suppressed(candidates, rule)
+    xyxy, score, class_id, kept = _suppressed(_candidates(boxes, scores, rule), rule)
     if voting:
         xyxy, score, class_id, kept = _voted((xyxy, score, class_id, kept), boxes, scores, voting)
         kept &= score > rule.conf if rule.multi_label else score >= rule.conf
@@ -69,7 +66,8 @@ def _voted(
     columns = class_id[:, None, :].expand(-1, scores.shape[1], -1)
     votes = scores.gather(2, columns).transpose(1, 2)
     floors = score * torch.tensor(LEAST_SHARE, dtype=torch.float32)
-    votes = torch.where(votes >= floors[..., None], votes, 0).double()
+    may = (votes >= floors[..., None]) & _near(xyxy, boxes)
+    votes = torch.where(may, votes, 0).double()
     support = (votes * (_iou(xyxy, boxes) > voting.iou)).sum(2) / score
     for _ in range(ROUNDS):
         weights = votes**voting.sharpness * (_iou(xyxy, boxes) > voting.iou)
@@ -135,6 +133,15 @@ def _iou(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     areas = (high - low).prod(-1)[:, :, None] + (other_high - other_low).prod(-1)[:, None]
     union = areas - overlap
     return torch.where(union > 0, overlap / union, 0)
+
+
+def _near(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """(B, K, 4), (B, N, 4) -> (B, K, N) whether the middle of the other is near the box's own."""
+    low, high = some[..., :2], some[..., 2:]
+    middles = others[..., :2] + others[..., 2:]
+    apart = (middles[:, None] - (low + high)[:, :, None]).abs()
+    near: torch.Tensor = (apart < (2 * float(NEAR) * (high - low))[:, :, None]).all(-1)
+    return near
 
 
 def _unpack(image: torch.Tensor) -> Kept:

@@ -85,11 +85,10 @@ class Processing:
 
     def finish(self, boxes: F32, scores: F32, rule: Suppression) -> tuple[F32, F32, I64]:
         """The network's answer to one image, boxes (A, 4) and scores (A, C), without duplicates and
-        refined: as `postprocess.suppress`. The limit of `rule` holds for the final scores."""
-        if self.voting is None:
-            return suppress(boxes, scores, rule)
-        wide = replace(rule, conf=rule.conf / self.voting.largest_gain)
-        return thin(vote(suppress(boxes, scores, wide), boxes, scores, self.voting), rule)
+        refined: as `postprocess.suppress`. The limit of `rule` holds for scores before and after
+        voting."""
+        kept = suppress(boxes, scores, rule)
+        return kept if self.voting is None else thin(vote(kept, boxes, scores, self.voting), rule)
 
     def _normalize(self, padded: U8, out: F32) -> None:
         ordered = padded if self.color == "rgb" else padded[..., ::-1]

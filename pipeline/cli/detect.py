@@ -88,40 +88,58 @@ def _stream(found: Found, live: bool) -> dict[str, Any]:
 
 
 def parse_sink(text: str) -> dict[str, Any]:
-    """`kafka://HOST:PORT/TOPIC`, `redis://HOST:PORT/DB?stream=NAME&mode=pubsub`, a path ending in
-    `.jsonl`, or `-` -> a section of `sinks`. Raises `ConfigError`."""
+    """An address, a path ending in `.jsonl`, or `-` -> a section of `sinks`; docs/cli.md lists the
+    addresses. Raises `ConfigError`, without a password."""
     if "://" not in text and (text == "-" or text.endswith(".jsonl")):
         return {"kind": "jsonl", "path": text}
     try:
         url = urlsplit(text)
+        queries = dict(parse_qsl(url.query))
+        family = url.scheme.partition("+")[0]
+        if family in ("kafka", "kafkas"):
+            return {**_kafka(url), **_tls(queries, url.scheme == "kafkas"), **queries}
+        if family in ("redis", "rediss", "unix"):
+            place = _place_of_socket(queries) if family == "unix" else ""
+            bare = text.partition("?")[0] + place
+            return {"kind": "redis", "url": bare, **_tls(queries), **queries}
+        if url.scheme in ("mqtt", "mqtts"):
+            bare = urlunsplit(url._replace(netloc=_hosts(url), query=""))
+            return {"kind": "mqtt", "url": bare, **_login(url), **_tls(queries), **queries}
     except ValueError:  # its text may hold the password
         raise ConfigError("--sink", "the address has no valid host and port") from None
-    if url.scheme == "kafka":
-        topic = url.path.strip("/")
-        if not url.hostname or not topic:
-            raise ConfigError("--sink", "a Kafka address is kafka://HOST:PORT/TOPIC")
-        servers = url.netloc.rpartition("@")[2]
-        login = _login(url)
-        mechanism = {"sasl_mechanism": "PLAIN"} if login else {}
-        return {
-            "kind": "kafka",
-            "bootstrap_servers": servers,
-            "topic": topic,
-            **login,
-            **mechanism,
-            **dict(parse_qsl(url.query)),
-        }
-    if url.scheme in ("redis", "rediss"):
-        return {
-            "kind": "redis",
-            "url": urlunsplit(url._replace(query="")),
-            **dict(parse_qsl(url.query)),
-        }
     raise ConfigError(
         "--sink",
         f"{text.rpartition('@')[2]!r} is none of kafka://HOST:PORT/TOPIC, "
-        "redis://HOST:PORT/0?stream=NAME, FILE.jsonl, -",
+        "redis://HOST:PORT/0?stream=NAME, mqtt://HOST:PORT, FILE.jsonl, -",
     )
+
+
+def _kafka(url: SplitResult) -> dict[str, Any]:
+    topic = url.path.strip("/")
+    if not url.hostname or not topic:
+        raise ConfigError("--sink", "a Kafka address is kafka://HOST:PORT/TOPIC")
+    login = _login(url)
+    mechanism = {"sasl_mechanism": "PLAIN"} if login else {}
+    servers = {"bootstrap_servers": _hosts(url), "topic": topic}
+    return {"kind": "kafka", **servers, **login, **mechanism}
+
+
+def _tls(queries: dict[str, str], wanted: bool = False) -> dict[str, Any]:
+    """The section `tls`, with the authority that `ca` of the queries names; takes it out."""
+    ca = queries.pop("ca", None)
+    if ca is not None:
+        return {"tls": {"ca": ca}}
+    return {"tls": True} if wanted else {}
+
+
+def _place_of_socket(queries: dict[str, str]) -> str:
+    """The number of the database, which a socket's address has no other place for; takes it out."""
+    db = queries.pop("db", None)
+    return "" if db is None else f"?db={db}"
+
+
+def _hosts(url: SplitResult) -> str:
+    return url.netloc.rpartition("@")[2]
 
 
 def _login(url: SplitResult) -> dict[str, str]:
@@ -131,4 +149,4 @@ def _login(url: SplitResult) -> dict[str, str]:
 
 
 def _bare(url: SplitResult) -> str:
-    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+    return urlunsplit(url._replace(netloc=_hosts(url)))

@@ -8,13 +8,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli.reading import begin_at, password_for, quiet_clients
+from pipeline.core.clock import SystemClock, utc_datetime
 from pipeline.core.messages import (
     EndOfStreamMessage,
     EventMessage,
@@ -55,7 +56,7 @@ class Request:
 def run_tail(request: Request) -> int:
     """Print until the end, or until a signal: 0, or 1 when there were gaps."""
     quiet_clients()
-    now = datetime.now(UTC)
+    now = utc_datetime(SystemClock().utc_ns())
     default: Begin = "newest" if request.follow else "oldest"
     begin = begin_at(request.since, default, now)
     messages = consume(

@@ -176,14 +176,20 @@ class KafkaSink:
             self._connect(min(left_s, self._connect_timeout_s), self._retryable)
         self._push()
         if self._window.sent and not self._window.sent[0].is_delivered:
-            self._wait(self._window.sent[0], left_s)
+            self._wait(self._window.sent[0], self._patience_s(left_s))
         self._settle()
         if (
             self._window.uncommitted
             and not self._window.sent
             and (self._is_committing or not self._window.waiting)
         ):
-            self._commit(left_s)
+            self._commit(self._patience_s(left_s))
+
+    def _patience_s(self, left_s: float) -> float:
+        """A transaction that a broker has forgotten is never answered: no longer than it lasts."""
+        if self._begun_s is None:
+            return left_s
+        return min(left_s, max(0.1, self._tuning.transaction_timeout_s - _age_s(self._begun_s)))
 
     def _connect(self, timeout_s: float, told: Callable[[Trouble], SinkError]) -> None:
         if self._gone is not None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import redis
 from redis.exceptions import ResponseError
 
+from pipeline.core.clock import Clock, SystemClock, utc_datetime
 from pipeline.core.errors import Rejected, SinkUnavailable
 from pipeline.core.log import get_logger
 from sinks.base import Outgoing
@@ -71,8 +71,10 @@ class RedisSink:
         tls: Tls | None = None,
         name: str = "redis",
         timeout_s: float = 5.0,
+        clock: Clock | None = None,
     ) -> None:
         self.name = name
+        self._clock = clock or SystemClock()
         self.delivered_total = 0
         self._stream, self._mode, self._trim = stream, mode, trim or Trim()
         self._state, self._wait_replicas = state, wait_replicas
@@ -149,7 +151,7 @@ class RedisSink:
         if self._state is None:
             return {}
         template = self._state
-        found = last_states(messages, datetime.now(UTC))
+        found = last_states(messages, utc_datetime(self._clock.utc_ns()))
         return {template.replace("{stream_id}", each): fields for each, fields in found.items()}
 
     def _check_appended(self, keys: Iterable[str], answers: Sequence[object]) -> None:

@@ -32,13 +32,14 @@ def pictures(path: Path, every: int) -> Iterator[U8]:
 
 
 def detect_all(path: Path, every: int) -> list[Detections]:
-    model = detector()
+    model = detector(score_threshold=0.25)
     return [found for image in pictures(path, every) for found in model.detect([image])]
 
 
-def share(results: list[Detections], class_ids: tuple[int, ...]) -> float:
+def share(results: list[Detections], class_ids: tuple[int, ...], least_score: float = 0.5) -> float:
     """Share of pictures with a detection of one of the classes."""
-    return float(np.mean([np.isin(found.class_id, class_ids).any() for found in results]))
+    sure = [found.class_id[found.score >= least_score] for found in results]
+    return float(np.mean([np.isin(classes, class_ids).any() for classes in sure]))
 
 
 def test_both_files_are_small_and_describe_themselves() -> None:
@@ -62,11 +63,10 @@ def test_the_card_names_exactly_these_files() -> None:
 @pytest.mark.timeout(300)
 def test_int8_keeps_the_accuracy(shared_dir: Path) -> None:
     data = shared_dir / "street5"
-    fp32, int8 = (
-        accuracy.measure(path, data, by_condition=False)["map50"] for path in (FP32, INT8)
-    )
-    assert fp32 >= 0.60
-    assert fp32 - int8 <= 0.005
+    fp32, int8 = (accuracy.measure(path, data, by_condition=False) for path in (FP32, INT8))
+    assert fp32["map50"] >= 0.60
+    assert fp32["map50_95"] >= 0.35
+    assert fp32["map50_95"] - int8["map50_95"] <= 0.005
 
 
 def test_a_batch_gives_what_single_pictures_give() -> None:
@@ -85,9 +85,9 @@ def test_people_and_cars_are_found_and_bottles_seldom(shared_dir: Path) -> None:
     people = detect_all(clips / "one-by-one-person-detection.mp4", every=10)
     assert share(people, (0,)) >= 0.5
     cars = detect_all(clips / "car-detection.mp4", every=5)  # on the road a third of the time
-    assert share(cars, VEHICLES) >= 0.25
+    assert share(cars, VEHICLES, least_score=0.35) >= 0.28
     bottles = detect_all(clips / "bottle-detection.mp4", every=4)
-    assert share(bottles, (0, *VEHICLES)) < 0.1  # aimed at: 0.02; the model card has the figure
+    assert share(bottles, (0, *VEHICLES)) < 0.02
 
 
 @pytest.mark.timeout(300)

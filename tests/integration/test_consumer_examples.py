@@ -10,7 +10,7 @@ import pytest
 
 from sinks.base import Outgoing, Sink
 from sinks.kafka import KafkaSink
-from sinks.redis import RedisSink
+from sinks.redis.sink import RedisSink
 from tests.services.streams import outgoing
 
 ROOT = Path(__file__).resolve().parents[2]

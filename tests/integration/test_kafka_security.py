@@ -68,7 +68,7 @@ def plain(kafka: SecureKafka) -> str:
 
 
 def test_the_right_certificate(secure_kafka: SecureKafka, make_sink: SinkMaker, topic: str) -> None:
-    ca = secure_kafka.certificates.ca
+    ca = secure_kafka.authority.file
     delivers(make_sink(secure_kafka.tls, Access(tls=Tls(ca))), plain(secure_kafka), topic)
 
 
@@ -76,8 +76,8 @@ def test_the_right_certificate(secure_kafka: SecureKafka, make_sink: SinkMaker, 
 def test_a_wrong_certificate_is_refused(
     secure_kafka: SecureKafka, make_sink: SinkMaker, trust: str
 ) -> None:
-    files, place = secure_kafka.certificates, secure_kafka.tls
-    ca = {"system": None, "stranger": files.other_ca, "wrong name": files.ca}[trust]
+    place, known = secure_kafka.tls, secure_kafka.authority.file
+    ca = {"system": None, "stranger": secure_kafka.stranger.file, "wrong name": known}[trust]
     if trust == "wrong name":
         place = place.replace("127.0.0.1", "localhost")
     sink = make_sink(place, Access(tls=Tls(ca)), connect_timeout_s=2)
@@ -87,17 +87,17 @@ def test_a_wrong_certificate_is_refused(
 def test_whom_one_does_not_verify_one_believes(
     secure_kafka: SecureKafka, make_sink: SinkMaker, topic: str
 ) -> None:
-    access = Access(tls=Tls(secure_kafka.certificates.other_ca, verify=False))
+    access = Access(tls=Tls(secure_kafka.stranger.file, verify=False))
     delivers(make_sink(secure_kafka.tls, access), plain(secure_kafka), topic)
 
 
 def test_a_certificate_of_our_own(
     secure_kafka: SecureKafka, make_sink: SinkMaker, topic: str
 ) -> None:
-    files, place = secure_kafka.certificates, secure_kafka.mutual_tls
-    anonymous = make_sink(place, Access(tls=Tls(files.ca)), connect_timeout_s=2)
+    ca, place = secure_kafka.authority.file, secure_kafka.mutual_tls
+    anonymous = make_sink(place, Access(tls=Tls(ca)), connect_timeout_s=2)
     refused(anonymous, "bad certificate", SinkUnavailable)
-    known = Access(tls=Tls(files.ca, files.client, files.client_key))
+    known = Access(tls=Tls(ca, secure_kafka.client.chain, secure_kafka.client.key))
     delivers(make_sink(place, known), plain(secure_kafka), topic)
 
 
@@ -105,8 +105,8 @@ def test_a_certificate_of_our_own(
 def test_a_certificate_file_that_is_none(
     secure_kafka: SecureKafka, make_sink: SinkMaker, wrong: str
 ) -> None:
-    files = secure_kafka.certificates
-    path = files.ca.with_name("nothing.pem") if wrong == "missing" else files.client_key
+    missing = secure_kafka.authority.file.with_name("nothing.pem")
+    path = missing if wrong == "missing" else secure_kafka.client.key
     sink = make_sink(secure_kafka.tls, Access(tls=Tls(path)))
     refused(sink, re.escape(str(path)))
 
@@ -127,7 +127,7 @@ def test_passwords(
 def test_password_and_certificate(
     secure_kafka: SecureKafka, make_sink: SinkMaker, topic: str
 ) -> None:
-    tls = Tls(secure_kafka.certificates.ca)
+    tls = Tls(secure_kafka.authority.file)
     access = Access(WRITER, PASSWORD, "SCRAM-SHA-512", tls)
     delivers(make_sink(secure_kafka.sasl_tls, access), plain(secure_kafka), topic)
 

@@ -44,10 +44,12 @@ def test_nothing_is_seen_before_the_flush(
     sink = make_sink(topic)
     sink.write(first)
     sink.flush(20)
+    assert bodies(kafka_broker, topic, committed=True) == bodies_by_stream(first)
     sink.write(second)
     with pytest.raises(SinkUnavailable):
         sink.flush(0)
-    assert bodies(kafka_broker, topic, committed=True) == bodies_by_stream(first)
+    seen = bodies(kafka_broker, topic, committed=True, while_open=True)
+    assert seen == bodies_by_stream(first)
     sink.flush(20)
     assert sink.delivered_total == len(first) + len(second)
     assert bodies(kafka_broker, topic, committed=True) == bodies_by_stream([*first, *second])

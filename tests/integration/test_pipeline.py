@@ -176,7 +176,9 @@ async def test_a_wrong_path_ends_that_stream_alone(rtsp_server: str, tmp_path: P
         },
         {"id": "good", "source": {"kind": "file", "path": str(good)}},
     ]
-    report = await run(streams, [{"kind": "jsonl", "path": str(tmp_path / "{stream_id}.jsonl")}])
+    report = await run(
+        streams, [{"kind": "jsonl", "path": str(tmp_path / "{stream_id}.jsonl")}], tmp_path
+    )
     (error,) = report.errors
     assert error.startswith("stream 'wrong': ")
     assert "no stream at this path" in error

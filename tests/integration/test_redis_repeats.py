@@ -12,7 +12,8 @@ import redis
 
 from pipeline.core.errors import SinkUnavailable
 from sinks.base import Outgoing
-from sinks.redis import RedisSink, Trim
+from sinks.redis.append import Trim
+from sinks.redis.sink import RedisSink
 from tests.services.needed import need
 from tests.services.redis_servers import redis_with
 from tests.services.streams import bodies_by_stream, numbered, outgoing

@@ -9,7 +9,9 @@ import pytest
 import redis
 
 from pipeline.core.errors import Rejected, SinkUnavailable
-from sinks.redis import Login, RedisSink, Trim
+from sinks.redis.append import Trim
+from sinks.redis.client import Login
+from sinks.redis.sink import RedisSink
 from sinks.tls import Tls
 from tests.services.certificates import Authority
 from tests.services.contract import SECRET

@@ -14,7 +14,9 @@ from redis.client import PubSub
 
 from pipeline.core.errors import Rejected, SinkUnavailable
 from pipeline.core.messages import decode, json_schema
-from sinks.redis import Login, RedisSink, Trim
+from sinks.redis.append import Trim
+from sinks.redis.client import Login
+from sinks.redis.sink import RedisSink
 from tests.services.contract import CHECKS, SECRET, Subject, write_through
 from tests.services.servers import Server, free_port
 from tests.services.streams import bodies_by_stream, numbered, outgoing

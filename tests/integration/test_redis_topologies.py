@@ -12,7 +12,9 @@ from redis.client import PubSub
 from redis.crc import key_slot
 
 from pipeline.core.errors import Rejected, SinkError, SinkUnavailable
-from sinks.redis import Login, RedisAddress, RedisSink, connect
+from sinks.redis.address import RedisAddress
+from sinks.redis.client import Login, connect
+from sinks.redis.sink import RedisSink
 from tests.services.contract import SECRET
 from tests.services.needed import need
 from tests.services.redis_servers import SERVICE, SLOTS, Cluster, Watched, cluster, watched

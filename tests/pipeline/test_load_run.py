@@ -77,7 +77,8 @@ def test_the_end_is_told_though_the_last_frame_was_late() -> None:
     detector = ScriptedDetector(("person",), lambda image: Detections.empty())
     flow = Flow(detector, BatchConfig(), SystemClock())
     flow.composers = {"gate": composer(account)}
-    flow.outlets = [outlet] = [Outlet(MemorySink(), 10, "block", SystemClock())]
+    outlet = Outlet(MemorySink(), 10, "block", SystemClock())
+    flow.outlets = [outlet]
     seq = account.decode()
     flow.tell(StreamEnded("gate", 0, None))
     publishing = threading.Thread(target=flow.publish, daemon=True)

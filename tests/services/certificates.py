@@ -3,8 +3,11 @@
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.services.servers import find
+
+_NEW_KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +25,22 @@ class Authority:
         self._folder, self._name = folder, name
         self.file, self._key = folder / f"{name}.pem", folder / f"{name}.key"
         _openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", self._key,
-            "-out", self.file, "-subj", f"/CN={name}",
+            "req", "-x509", *_NEW_KEY, "-days", "2", "-keyout", self._key, "-out", self.file,
+            "-subj", f"/CN={name}",
             "-addext", "basicConstraints=critical,CA:TRUE",
             "-addext", "keyUsage=critical,keyCertSign",
         )  # fmt: skip
 
-    def certificate(self, host: str = "IP:127.0.0.1", *, days: int = 2) -> Certificate:
-        """For a server at `host`, such as `DNS:example.org`; with -1 days, one that is over."""
-        name = f"{self._name}-{host.replace(':', '-')}-{days}"
+    def certificate(
+        self, host: str = "IP:127.0.0.1", *, subject: str = "server", days: int = 2
+    ) -> Certificate:
+        """For a server at `host`, such as `DNS:example.org`, or a client, which is known by its
+        `subject`; with -1 days, one that is over."""
+        name = f"{self._name}-{subject}-{host.replace(':', '-')}-{days}"
         request, key, chain = (self._folder / f"{name}{end}" for end in (".csr", ".key", ".crt"))
         _openssl(
-            "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request,
-            "-subj", "/CN=server", "-addext", f"subjectAltName={host}",
+            "req", "-new", *_NEW_KEY, "-keyout", key, "-out", request,
+            "-subj", f"/CN={subject}", "-addext", f"subjectAltName={host}",
         )  # fmt: skip
         _openssl(
             "x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._key,

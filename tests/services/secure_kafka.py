@@ -1,6 +1,5 @@
 """A Kafka broker that wants to know who is there: certificates, passwords and rights."""
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from kafka.admin import (
     ResourceType,
 )
 
-from tests.services.servers import Server, create_topic, find, free_port, kafka_broker
+from tests.services.certificates import Authority, Certificate
+from tests.services.servers import Server, create_topic, free_port, kafka_broker
 
 PASSWORD = "hunter2@p:w/x"
 WRITER, READER, CREATOR = "eyrie", "reader", "creator"
 _USERS = (WRITER, READER, CREATOR)
-_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required " + " ".join(
     f'user_{user}="{PASSWORD}"' for user in _USERS
@@ -28,35 +27,14 @@ _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required " + "
 
 
 @dataclass(frozen=True, slots=True)
-class Certificates:
-    """PEM files: an authority, a server and a client that it signed, and a stranger."""
-
-    ca: Path
-    server: Path
-    client: Path
-    client_key: Path
-    other_ca: Path
-
-    @classmethod
-    def make(cls, folder: Path) -> "Certificates":
-        """With openssl. The server is `127.0.0.1` and has no other name."""
-        ca = _authority(folder, "ca")
-        for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("client", None)):
-            _sign(folder, name, extension)
-        server = folder / "server.keystore.pem"
-        parts = ("server.key", "server.pem", "ca.pem")
-        server.write_text("".join((folder / part).read_text() for part in parts))
-        return cls(
-            ca, server, folder / "client.pem", folder / "client.key", _authority(folder, "other")
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class SecureKafka:
-    """`server` has a plain port, where everybody may do all, and these."""
+    """`server` has a plain port, where everybody may do all, and these. It is 127.0.0.1 and has no
+    other name. `authority` signed its certificate and that of `client`; nobody knows `stranger`."""
 
     server: Server
-    certificates: Certificates
+    authority: Authority
+    stranger: Authority
+    client: Certificate
     tls: str
     mutual_tls: str
     sasl: str
@@ -97,7 +75,10 @@ class SecureKafka:
 
 def secure_kafka_broker(folder: Path) -> SecureKafka:
     """Not started yet. Raises `ServiceMissing`."""
-    certificates = Certificates.make(folder)
+    authority, keystore = Authority(folder), folder / "server.keystore.pem"
+    shown = authority.certificate()
+    parts = (shown.key, shown.chain, authority.file)
+    keystore.write_text("".join(part.read_text() for part in parts))
     names = ("SSL", "MUTUAL", "SASL_PLAINTEXT", "SASL_SSL")
     places = {name: f"127.0.0.1:{free_port()}" for name in names}
     controller = free_port()
@@ -110,9 +91,9 @@ def secure_kafka_broker(folder: Path) -> SecureKafka:
         "MUTUAL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
         "listener.name.mutual.ssl.client.auth": "required",
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(certificates.server),
+        "ssl.keystore.location": str(keystore),
         "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(certificates.ca),
+        "ssl.truststore.location": str(authority.file),
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS;User:CN=client",
@@ -127,37 +108,15 @@ def secure_kafka_broker(folder: Path) -> SecureKafka:
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
     ]
     server = kafka_broker(folder, properties, scram)
-    return SecureKafka(server, certificates, *(places[name] for name in names))
+    return SecureKafka(
+        server,
+        authority,
+        Authority(folder, "stranger"),
+        authority.certificate("DNS:client", subject="client"),
+        *(places[name] for name in names),
+    )
 
 
 def _allow(user: str, operation: ACLOperation, topic: str) -> ACL:
     pattern = ResourcePattern(ResourceType.TOPIC, topic)
     return ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, pattern)
-
-
-def _authority(folder: Path, name: str) -> Path:
-    certificate = folder / f"{name}.pem"
-    _openssl(
-        "req", "-x509", *_NEW_KEY, "-nodes", "-days", "2", "-subj", f"/CN={name}",
-        "-keyout", folder / f"{name}.key", "-out", certificate,
-        "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-    )  # fmt: skip
-    return certificate
-
-
-def _sign(folder: Path, name: str, extension: str | None) -> None:
-    request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
-    extensions.write_text(extension or "")
-    _openssl(
-        "req", *_NEW_KEY, "-nodes", "-subj", f"/CN={name}",
-        "-keyout", folder / f"{name}.key", "-out", request,
-    )  # fmt: skip
-    _openssl(
-        "x509", "-req", "-in", request, "-days", "2", "-CA", folder / "ca.pem",
-        "-CAkey", folder / "ca.key", "-CAcreateserial", "-extfile", extensions,
-        "-out", folder / f"{name}.pem",
-    )  # fmt: skip
-
-
-def _openssl(*arguments: object) -> None:
-    subprocess.run([find("openssl"), *map(str, arguments)], check=True, capture_output=True)

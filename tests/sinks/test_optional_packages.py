@@ -45,11 +45,21 @@ def test_a_missing_package_is_one_line(
     sink.close()
 
 
-def test_a_run_without_them_loads_none_of_them() -> None:
-    code = (
-        "import sys, pipeline.runner, sinks.webhook, sinks.parquet, sinks.jsonl;"
-        "print({'httpx', 'pyarrow', 'zstandard'} & set(sys.modules))"
-    )
+@pytest.mark.parametrize(
+    ("imported", "packages"),
+    [
+        (
+            "pipeline.runner, sinks.webhook, sinks.parquet, sinks.jsonl",
+            {"httpx", "pyarrow", "zstandard"},
+        ),
+        (
+            "pipeline.config",
+            {"redis", "kafka", "paho", "httpx", "av", "cv2", "onnxruntime", "torch"},
+        ),
+    ],
+)
+def test_clients_are_loaded_by_those_who_use_them(imported: str, packages: set[str]) -> None:
+    code = f"import sys, {imported}; print({packages!r} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -3,7 +3,14 @@
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
 from pipeline.config.sinks.section import SpooledSection
 from pipeline.config.sinks.tls import TlsConfig
@@ -30,6 +37,11 @@ def _topic(topic: str) -> str:
     return topic
 
 
+def _number(value: object) -> object:
+    """The query of an address is text."""
+    return int(value) if isinstance(value, str) and value in ("0", "1", "2") else value
+
+
 Topic = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_topic)]
 
 
@@ -52,7 +64,7 @@ class MqttSinkConfig(SpooledSection):
     topic: Topic = "eyrie/{stream_id}/{kind}"
     status_topic: Topic | None = "eyrie/{stream_id}/status"
     presence_topic: Topic | None = "eyrie/producer/{client_id}"
-    qos: Literal[0, 1, 2] = 1
+    qos: Annotated[Literal[0, 1, 2], BeforeValidator(_number)] = 1
     in_flight: Annotated[Whole, Field(ge=1, le=65_535)] = 100
     keepalive_s: Annotated[Whole, Field(ge=1, le=65_535)] = 30
     connect_timeout_s: Seconds = 10
