@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,15 @@ def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
     return spec.dtype == "float32" and batch is None and same
 
 
+def _with_plain_scores(processing: Processing) -> Processing:
+    """Boxes are refined, scores stay the network's: a tracker's thresholds are limits of those, and
+    by their support distant people at a junction fell below them (17 % of crossings, not 2 %, were
+    miscounted on the synthetic street)."""
+    if processing.voting is None:
+        return processing
+    return replace(processing, voting=replace(processing.voting, support=0.0))
+
+
 class YoloNasDetector:
     """A YOLO-NAS file on an engine, as `detectors.base.Detector`.
 
@@ -131,7 +140,7 @@ class YoloNasDetector:
         self.engine_name = engine.name
         self.device = engine.device
         self._engine = engine
-        self._processing = description.processing
+        self._processing = _with_plain_scores(description.processing)
         # One object is one detection, whatever it resembles: each would be tracked and counted.
         self._rule = Suppression(
             conf=score_threshold, iou=iou_threshold, multi_label=False, class_agnostic=True

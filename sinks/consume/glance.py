@@ -30,7 +30,7 @@ class Glance(msgspec.Struct, gc=False):
 
 
 _DECODER: Final = msgspec.json.Decoder(Glance)
-_VARYING: Final = (b'"published_at":"', b'"instance":"')
+_VARYING: Final = (b'"published_at":"', b'"arrived_at":"', b'"instance":"')
 
 
 def glance(body: bytes) -> Glance:
@@ -48,8 +48,8 @@ def as_json(body: bytes) -> bytes:
 
 
 def fingerprint(body: bytes) -> int:
-    """64 bits, never 0, of a message without what a repetition of the run changes: `published_at`
-    and `producer.instance`. Comparable within a process."""
+    """64 bits, never 0, of a message without what a repetition of the run changes: `published_at`,
+    `arrived_at` and `producer.instance`. Comparable within a process."""
     for mark in _VARYING:
         start = body.find(mark)
         if start >= 0:

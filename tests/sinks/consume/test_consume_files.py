@@ -146,7 +146,10 @@ async def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_time_to_begin_at_leaves_out_what_was_published_before(tmp_path: Path) -> None:
-    later = [frame(seq).model_copy(update={"published_at": START + HOUR}) for seq in (7, 8)]
+    later = [
+        frame(seq).model_copy(update={"published_at": START + HOUR, "arrived_at": START + HOUR})
+        for seq in (7, 8)
+    ]
     path = write(tmp_path / "gate.jsonl", [frame(0), frame(1), *later])
     consumer = consume(str(path), begin=START + HOUR, follow=False)
     assert await all_of(consumer) == later
