@@ -82,10 +82,11 @@ def _read(request: Request, proof: Proof) -> None:
 
 
 def _dead_letters(path: Path) -> Iterator[Record]:
-    """The bodies in a file of dead letters, or in all below a folder of spools."""
+    """The bodies in a file of dead letters, or in all below a folder of spools, which may have
+    none."""
     files = sorted(path.rglob(FILE_NAME)) if path.is_dir() else [path]
-    if not files:
-        raise ConfigError("--dead-letters", f"there is no {FILE_NAME} below {path}")
+    if not files and not any(path.rglob("identity")):
+        raise ConfigError("--dead-letters", f"{path} holds neither a spool nor a {FILE_NAME}")
     for file in files:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):

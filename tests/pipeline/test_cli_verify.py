@@ -73,7 +73,10 @@ def test_dead_letters_that_are_not_there_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     result = eyrie("verify", path, "--dead-letters", tmp_path / "spool")
     assert result.exit_code == 2
-    assert "there is no dead_letters.jsonl below" in result.stderr
+    assert "holds neither a spool nor a dead_letters.jsonl" in result.stderr
+    (tmp_path / "spool" / "identity").write_text("0" * 32)
+    result = eyrie("verify", path, "--dead-letters", tmp_path / "spool")
+    assert result.exit_code == 0, result.output
 
 
 def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
