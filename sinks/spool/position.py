@@ -1,4 +1,4 @@
-"""Up to which number everything is settled, in a file that survives `kill -9`; and who owns it."""
+"""How far a spool has come, in a file that survives `kill -9`; and who owns it."""
 
 import contextlib
 import fcntl
@@ -8,27 +8,29 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-_SLOT: Final = struct.Struct("<QI")
+_SLOT: Final = struct.Struct("<QQI")
+_NUMBERS: Final = struct.Struct("<QQ")
 _SLOTS: Final = 2
 
 
 class Position:
-    """A number that only grows, in two slots written in turn, so that a write that is cut off
-    leaves the one before it. It may lag behind what was stored last before a power cut."""
+    """Up to which number everything is settled, and the highest there is: two numbers that only
+    grow, in two slots written in turn, so that a write that is cut off leaves the one before it. It
+    may lag behind what was stored last before a power cut."""
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. Raises `OSError`."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self.number = _highest(os.pread(self._file, _SLOTS * _SLOT.size, 0))
-        """None where neither slot is whole: a new file, or a damaged one."""
+        self.numbers = _highest(os.pread(self._file, _SLOTS * _SLOT.size, 0))
+        """Settled, and highest. None where neither slot is whole: a new file, or a damaged one."""
         self._slot = 0
 
-    def store(self, number: int) -> None:
-        """Raises `OSError`; the slot of the number before is still there then."""
+    def store(self, settled: int, highest: int) -> None:
+        """Raises `OSError`; the slot of the numbers before is still there then."""
         self._slot = (self._slot + 1) % _SLOTS
-        entry = _SLOT.pack(number, crc32(number.to_bytes(8, "little")))
-        os.pwrite(self._file, entry, self._slot * _SLOT.size)
-        self.number = number
+        crc = crc32(_NUMBERS.pack(settled, highest))
+        os.pwrite(self._file, _SLOT.pack(settled, highest, crc), self._slot * _SLOT.size)
+        self.numbers = settled, highest
 
     def close(self) -> None:
         """Idempotent."""
@@ -37,20 +39,20 @@ class Position:
             self._file = -1
 
 
-def read_position(path: Path) -> int | None:
-    """The number in a file that somebody else may be writing; None where there is none."""
+def read_position(path: Path) -> tuple[int, int] | None:
+    """The numbers in a file that somebody else may be writing; None where there is none."""
     try:
         return _highest(path.read_bytes())
     except OSError:
         return None
 
 
-def _highest(data: bytes) -> int | None:
+def _highest(data: bytes) -> tuple[int, int] | None:
     numbers = []
     for at in range(0, len(data) - _SLOT.size + 1, _SLOT.size):
-        number, crc = _SLOT.unpack_from(data, at)
-        if crc == crc32(number.to_bytes(8, "little")):
-            numbers.append(number)
+        settled, highest, crc = _SLOT.unpack_from(data, at)
+        if crc == crc32(_NUMBERS.pack(settled, highest)):
+            numbers.append((settled, highest))
     return max(numbers, default=None)
 
 

@@ -72,11 +72,8 @@ class Spool:
         self._segments.load(self.identity)
         position = self._position = Position(self.folder / "position")
         first = self._segments.first
-        if position.number is not None:
-            floor = position.number
-        else:
-            floor = 0 if first is None else first - 1
-        self._account = Account.at_start(floor, max(floor, self._segments.last))
+        floor, highest = position.numbers or (0 if first is None else first - 1, 0)
+        self._account = Account.at_start(floor, max(floor, highest, self._segments.last))
         self._segments.reclaim(floor)
         self._synced_s = self._clock.monotonic_s()
 
@@ -132,6 +129,7 @@ class Spool:
             self._synced_s = now_s
         account.append(len(numbered))
         self._recent.add(numbered)
+        self._note_position()
 
     def _give_way(self, shortage: Shortage, waiting: int) -> int | None:
         """What `when_full` says: how many of the `waiting` messages are dropped for it, which may
@@ -282,16 +280,19 @@ class Spool:
 
     def _moved(self) -> None:
         """The floor may have risen: say so on disk, and let go of what is below it."""
-        floor, position = self._account.floor, self._position
+        self._note_position()
+        self._segments.reclaim(self._account.floor)
+        self._recent.forget(self._account.floor)
+        self._changed.notify_all()
+
+    def _note_position(self) -> None:
+        account, position = self._account, self._position
         assert position is not None
-        if position.number != floor:
+        if position.numbers != (account.floor, account.last):
             try:
-                position.store(floor)
+                position.store(account.floor, account.last)
             except OSError as error:
                 log.warning("sink %r: spool %s: %s", self._sink, self.folder, error.strerror)
-        self._segments.reclaim(floor)
-        self._recent.forget(floor)
-        self._changed.notify_all()
 
 
 def _identity(path: Path) -> str:

@@ -36,10 +36,9 @@ def survey(folder: Path) -> list[SpoolState]:
 
 def _look(folder: Path) -> SpoolState:
     paths = sorted(folder.glob(f"*{SUFFIX}"))
-    floor = read_position(folder / "position")
-    if floor is None:
-        floor = int(paths[0].stem) - 1 if paths else 0
-    last = max(floor, _last(paths[-1])) if paths else floor
+    numbers = read_position(folder / "position")
+    floor, highest = numbers or (int(paths[0].stem) - 1 if paths else 0, 0)
+    last = max(floor, highest, _last(paths[-1]) if paths else 0)
     return SpoolState(
         folder.name,
         last - floor,

@@ -69,6 +69,24 @@ def test_numbers_go_on_where_the_position_is_lost_or_damaged(tmp_path: Path) -> 
             spool.acknowledge(30)
 
 
+@pytest.mark.parametrize("how", ["removed", "emptied", "garbage"])
+def test_what_the_newest_file_held_is_counted_when_it_is_lost(tmp_path: Path, how: str) -> None:
+    with opened(tmp_path) as spool:
+        spool.append(messages(1, 30))
+        spool.acknowledge(4)
+    (newest,) = sorted(tmp_path.glob("*.sqlite"))
+    if how == "removed":
+        newest.unlink()
+    else:
+        newest.write_bytes(b"" if how == "emptied" else os.urandom(4096))
+    with opened(tmp_path) as spool:
+        assert read_all(spool) == []
+        account, *_ = spool.account()
+        assert (account.found, account.spooled, sum(account.dropped.values())) == (26, 0, 26)
+        spool.append(messages(31, 2))
+        assert [message.number for message in read_all(spool)] == [31, 32]
+
+
 def test_a_new_folder_has_another_identity(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
         assert one.identity != other.identity
