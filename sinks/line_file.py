@@ -8,6 +8,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from io import FileIO
 from pathlib import Path
 from typing import Final, Literal
@@ -167,11 +168,8 @@ def compress(path: Path, compression: Compression) -> None:
 
 def check_compression(compression: Compression) -> None:
     """Raise `ImportError`, with what to install, where this compression cannot be had."""
-    if compression == "zstd":
-        try:
-            import zstandard  # noqa: F401 - whether it is there is the question
-        except ImportError:
-            raise ImportError("zstd needs another package: pip install 'eyrie[zstd]'") from None
+    if compression == "zstd" and find_spec("zstandard") is None:
+        raise ImportError("zstd needs another package: pip install 'eyrie[zstd]'")
 
 
 def _lock(file: FileIO) -> None:

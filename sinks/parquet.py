@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
@@ -75,11 +76,9 @@ class ParquetSink:
         """See `Sink.open`. Takes as long as it takes to finish what a crash has left."""
         if self._lock is not None:
             return
-        try:
-            import pyarrow  # noqa: F401 - whether it is there is the question
-        except ImportError:
+        if find_spec("pyarrow") is None:
             why = "Parquet needs pyarrow, which takes 170 MB: pip install 'eyrie[parquet]'"
-            raise SinkError(self.name, why) from None
+            raise SinkError(self.name, why)
         try:
             lock = LineFile(self._folder / UNFINISHED / "lock", None, self._clock, append=True)
             try:

@@ -105,8 +105,7 @@ def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
 
 def _with_plain_scores(processing: Processing) -> Processing:
     """Boxes are refined, scores stay the network's: a tracker's thresholds are limits of those, and
-    by their support distant people at a junction fell below them (17 % of crossings, not 2 %, were
-    miscounted on the synthetic street)."""
+    with support in them small and distant objects fall below, so that crossings are missed."""
     if processing.voting is None:
         return processing
     return replace(processing, voting=replace(processing.voting, support=0.0))

@@ -6,13 +6,14 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import pytest
 
 from tests.services import numbered, servers
 from tests.services.cameras import CameraSite
+from tests.services.mqtt_servers import mosquitto
 from tests.services.secure_kafka import SecureKafka, secure_kafka_broker
 from tests.services.servers import Server, ServiceMissing
 
@@ -204,3 +205,19 @@ def good(clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> It
     site.start()
     yield site
     site.stop()
+
+
+@pytest.fixture
+def make_broker(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a broker of the test's own: `make_broker("max_packet_size 4000")`."""
+    made: list[Server] = []
+
+    def make(*lines: str, **more: Any) -> Server:
+        made.append(mosquitto(tmp_path / f"mosquitto-{len(made)}", *lines, **more))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.resume()
+        broker.stop()

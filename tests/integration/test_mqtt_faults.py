@@ -3,7 +3,7 @@
 import logging
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sinks.mqtt import Access, MqttSink
 from sinks.tls import Tls
 from tests.services.certificates import Authority
 from tests.services.contract import SECRET
-from tests.services.mqtt_servers import Listener, deliver, mosquitto
+from tests.services.mqtt_servers import Listener, deliver
 from tests.services.needed import need
 from tests.services.servers import Server, free_port
 from tests.services.streams import bodies_by_stream, outgoing
@@ -25,22 +25,6 @@ need("mosquitto", "mosquitto_passwd", "openssl")
 
 BrokerMaker = Callable[..., Server]
 STREAMS = ("gate", "yard")
-
-
-@pytest.fixture
-def make_broker(tmp_path: Path) -> Iterator[BrokerMaker]:
-    """Starts a broker of the test's own."""
-    made: list[Server] = []
-
-    def make(*lines: str, **more: Any) -> Server:
-        made.append(mosquitto(tmp_path / f"mosquitto-{len(made)}", *lines, **more))
-        made[-1].start()
-        return made[-1]
-
-    yield make
-    for broker in made:
-        broker.resume()
-        broker.stop()
 
 
 def _access(broker: Server, **more: Any) -> Access:

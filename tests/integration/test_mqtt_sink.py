@@ -39,22 +39,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 BrokerMaker = Callable[..., Server]
 
 
-@pytest.fixture
-def make_broker(tmp_path: Path) -> Iterator[BrokerMaker]:
-    """Starts a broker of the test's own: `make_broker("max_packet_size 4000")`."""
-    made: list[Server] = []
-
-    def make(*lines: str, **more: Any) -> Server:
-        made.append(mosquitto(tmp_path / f"mosquitto-{len(made)}", *lines, **more))
-        made[-1].start()
-        return made[-1]
-
-    yield make
-    for broker in made:
-        broker.resume()
-        broker.stop()
-
-
 def _access(broker: Server, **more: Any) -> Access:
     return Access("127.0.0.1", broker.port, f"test-{uuid4().hex[:8]}", timeout_s=5, **more)
 
