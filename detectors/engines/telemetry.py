@@ -13,7 +13,7 @@ def without_telemetry(package: str = OPENVINO) -> Iterator[None]:
     own that does nothing. Whoever has imported the package before keeps it."""
     loaded = sys.modules.get(package)
     if loaded is None:
-        sys.modules[package] = None  # type: ignore[assignment]
+        sys.modules[package] = None  # type: ignore[assignment]  # Python takes it: no import
     try:
         yield
     finally:
