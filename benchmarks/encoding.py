@@ -28,6 +28,7 @@ from pipeline.core.frame_record import FrameRecord
 from pipeline.core.messages import Detection, FrameMessage, Model, Producer, encode
 from pipeline.core.tracks import Tracks
 from pipeline.telemetry import StreamAccount
+from stages.zones import Rules
 
 DETECTIONS = 20
 BAR_US = 40.0
@@ -48,7 +49,9 @@ class _Known:
     def __init__(self, tracks: Tracks) -> None:
         self._tracks = tracks
 
-    def update(self, xyxy: F32, score: F32, class_id: I32, time_s: float | None = None) -> Tracks:
+    def update(
+        self, xyxy: F32, score: F32, class_id: I32, time_s: float | None = None, **more: object
+    ) -> Tracks:
         return self._tracks
 
     def reset(self) -> None:
@@ -93,7 +96,7 @@ def measure(turns: int = TURNS) -> dict[str, Any]:
     """CPU microseconds by way, and sizes in bytes."""
     found, tracks = _scene()
     account = StreamAccount("gate")
-    composer = Composer(account, PRODUCER, LABELS, _Known(tracks), [], 0.25, SystemClock())
+    composer = Composer(account, PRODUCER, LABELS, _Known(tracks), Rules(), 0.25, SystemClock())
 
     def compose() -> FrameRecord:
         (record,) = composer.frame(INFO, found)[0]

@@ -1,8 +1,10 @@
 """Milliseconds of one tracker update, on simulated crowds of walking people.
 
     python -m benchmarks.tracking [--updates 1500]
+    python -m benchmarks.tracking --endurance [--frames 1000000]
 
-Prints the median and the 95th percentile over all updates but the first hundred.
+Prints the median and the 95th percentile over all updates but the first hundred; with
+`--endurance`, time and memory of each tenth of a long run (15 minutes or so).
 """
 
 import argparse
@@ -10,6 +12,7 @@ import time
 
 import numpy as np
 
+from benchmarks.tracking_endurance import endure
 from pipeline.core.arrays import F32, I32
 from stages.tracking import Tracker
 
@@ -56,11 +59,29 @@ def measure(people: int, updates: int) -> tuple[float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time one tracker update.")
     parser.add_argument("--updates", type=int, default=1500)
-    updates = max(parser.parse_args().updates, WARM_UP + 1)
+    parser.add_argument("--endurance", action="store_true")
+    parser.add_argument("--frames", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    if arguments.endurance:
+        _print_endurance(arguments.frames)
+        return
+    updates = max(arguments.updates, WARM_UP + 1)
     for people in CROWDS:
         tracks, median_ms, p95_ms = measure(people, updates)
         print(
             f"{people} people: {tracks:.1f} tracks, median {median_ms:.3f} ms, p95 {p95_ms:.3f} ms"
+        )
+
+
+def _print_endurance(frames: int) -> None:
+    print(f"{'frames':>9}{'ids':>9}{'alive':>7}{'median ms':>11}{'p99 ms':>8}{'peak MB':>9}")
+    done = 0
+    for part in endure(frames):
+        done += part.frames
+        print(
+            f"{done:>9}{part.ids:>9}{part.most_alive:>7}{part.median_ms:>11.3f}"
+            f"{part.p99_ms:>8.3f}{part.peak_bytes / 1e6:>9.1f}",
+            flush=True,
         )
 
 

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pipeline
 from detectors.base import Detector
@@ -18,26 +19,30 @@ from pipeline.config import (
     LONGEST_ID,
     FileSourceConfig,
     FolderSourceConfig,
+    HeatmapSinkConfig,
     ImagesSourceConfig,
     JsonLinesSinkConfig,
-    LineConfig,
     PipelineConfig,
     StreamConfig,
     StreetSourceConfig,
     TrackingConfig,
+    TrajectoriesSinkConfig,
     VideoSinkConfig,
     WatchSourceConfig,
 )
 from pipeline.core.clock import Clock, utc_datetime
 from pipeline.core.errors import ConfigError
-from pipeline.core.geometry import Line
 from pipeline.core.messages import Model, Producer
 from pipeline.stream import MakeSource
 from sinks.paths import STREAM_ID, path_for
 from stages.base import Source, Tracker
-from stages.zones.line import LineCounter
 
-_LINE_FRAMES = 2  # a single box that jumps over the line is no crossing
+if TYPE_CHECKING:
+    from stages.evidence.ring import PacketRing
+    from stages.plane import PlaneStage
+
+
+_WITH_PATH = (JsonLinesSinkConfig, VideoSinkConfig, HeatmapSinkConfig, TrajectoriesSinkConfig)
 
 
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
@@ -95,7 +100,7 @@ def _check_files(config: PipelineConfig, streams: Sequence[StreamConfig]) -> Non
     }
     watched = {s.source.path.resolve() for s in streams if isinstance(s.source, WatchSourceConfig)}
     for place, sink in enumerate(config.sinks):
-        if not isinstance(sink, JsonLinesSinkConfig | VideoSinkConfig) or sink.path == "-":
+        if not isinstance(sink, _WITH_PATH) or sink.path == "-":
             continue
         key = f"sinks[{place}].path"
         if isinstance(sink, VideoSinkConfig) and STREAM_ID not in sink.path and len(streams) > 1:
@@ -109,18 +114,23 @@ def _check_files(config: PipelineConfig, streams: Sequence[StreamConfig]) -> Non
             taken[path] = f"sinks[{place}] writes"
 
 
-def source_maker(stream: StreamConfig, clock: Clock) -> MakeSource:
-    """How to make the source of a stream, anew for every connection."""
+def source_maker(
+    stream: StreamConfig, clock: Clock, ring: "PacketRing | None" = None
+) -> MakeSource:
+    """How to make the source of a stream, anew for every connection. `ring` keeps its packets."""
 
     def make(epoch: int, first_seq: int) -> Source:
-        return _make_source(stream, epoch, first_seq, clock)
+        return _make_source(stream, epoch, first_seq, clock, ring)
 
     return make if stream.chaos is None else open_source.with_chaos(stream, stream.chaos, make)
 
 
-def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock) -> Source:
+def _make_source(
+    stream: StreamConfig, epoch: int, first_seq: int, clock: Clock, ring: "PacketRing | None"
+) -> Source:
     stream_id, source = stream.id, stream.source
     position = {"epoch": epoch, "first_seq": first_seq}
+    tap = ring.connect() if ring is not None and source.kind in ("file", "rtsp") else None
     match source.kind:
         case "file":
             from stages.sources.file import FileSource
@@ -137,6 +147,7 @@ def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock)
                 decode=stream.decode,
                 hwaccel=stream.hwaccel or "none",
                 clock=clock,
+                tap=tap,
                 **position,
             )
         case "images":
@@ -165,16 +176,17 @@ def _make_source(stream: StreamConfig, epoch: int, first_seq: int, clock: Clock)
                 hwaccel=stream.hwaccel or "none",
                 fps=stream.fps,
                 clock=clock,
+                tap=tap,
                 **position,
             )
         case "watch":
 
             def make(part: StreamConfig, epoch: int, first_seq: int) -> Source:
-                return _make_source(part, epoch, first_seq, clock)
+                return _make_source(part, epoch, first_seq, clock, ring)
 
             return open_source.watch(stream, source, make, epoch, first_seq, clock)
         case "http" | "stdin" | "webcam":
-            return open_source.container(stream, source, epoch, first_seq, clock)
+            return open_source.container(stream, source, epoch, first_seq, clock, ring)
         case "street":
             return _make_street(stream_id, source, clock, position)
         case "files":
@@ -206,15 +218,15 @@ def make_tracker(config: TrackingConfig) -> Tracker | None:
 
     if not config.enabled:
         return None
-    return ByteTracker(**config.model_dump(exclude={"enabled"}))
+    return ByteTracker(**config.tracker_params)
 
 
-def make_lines(lines: Sequence[LineConfig]) -> list[LineCounter]:
-    """One stream's counters."""
-    return [
-        LineCounter(Line(line.name, line.start, line.end), confirm_frames=_LINE_FRAMES)
-        for line in lines
-    ]
+def make_plane(stream: StreamConfig) -> "PlaneStage | None":
+    """What tells places and speeds of one stream's tracks; None where it has no `plane`."""
+    from stages.plane import PlaneStage
+
+    given = stream.plane
+    return None if given is None else PlaneStage(given.calibration, given.params)
 
 
 def make_producer(
@@ -238,7 +250,15 @@ def _run_id(config: PipelineConfig, clock: Clock) -> str:
     """The same for every run over the same files, so that a re-run gives the same message ids; new
     for every run with a live stream, whose frames never come again."""
     # json escapes the bytes of file names that are no text
-    said = json.dumps(config.model_dump(mode="json", exclude={"sinks", "spool", "heartbeat_s"}))
+    pixels = {"evidence": True, "privacy": True}
+    left_out: dict[str, Any] = {
+        "sinks": True,
+        "spool": True,
+        "heartbeat_s": True,
+        "streams": {"__all__": pixels},
+        **pixels,
+    }
+    said = json.dumps(config.model_dump(mode="json", exclude=left_out))
     digest = hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
     if any(stream.endless for stream in config.streams):
         return f"{utc_datetime(clock.utc_ns()):%Y%m%dT%H%M%S.%fZ}-{digest}"

@@ -11,6 +11,7 @@ from pipeline.build import expand_streams
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
+from pipeline.open_rules import check_classes
 from pipeline.open_source import require_devices
 from pipeline.streams import State, Streams, id_in_use
 
@@ -107,7 +108,9 @@ class Changeable(ABC):
         return replace(found, refused=other_keys(self.config, config))
 
     async def _checked(self, streams: Iterable[StreamConfig]) -> dict[str, StreamConfig]:
-        return await asyncio.to_thread(check_streams, self.config, streams)
+        checked = await asyncio.to_thread(check_streams, self.config, streams)
+        check_classes(checked.values(), self.config.model.classes or self._running().labels)
+        return checked
 
     async def _change(self, *changes: Coroutine[None, None, None]) -> None:
         """Together, and to the end: half a change would leave a stream in no state at all."""

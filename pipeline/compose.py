@@ -1,42 +1,38 @@
-"""What is told of a stream: detections to tracks, crossings and messages. No thread in here."""
+"""What is told of a stream: detections to tracks, events and messages. No thread in here.
 
-from collections import Counter
+detections -> masks -> tracker -> plane -> lines and zones -> messages
+"""
+
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Literal, TypedDict
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+
+from pipeline.core.arrays import Bool
 from pipeline.core.clock import Clock, utc_datetime, utc_text
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
-from pipeline.core.frame_record import FrameRecord, Told, encode_producer
+from pipeline.core.frame_record import FrameRecord, PlaneRow, Told
 from pipeline.core.messages import (
-    EndOfStreamMessage,
-    Heartbeat,
-    Kind,
     LineCrossMessage,
-    Liveness,
     Producer,
-    StreamStatusMessage,
     TrackEndCause,
     TrackEndMessage,
     message_id,
-    track_uid,
 )
+from pipeline.core.seen import Seen
 from pipeline.core.tracks import Tracks
 from pipeline.lives import Life, Lives, rows
 from pipeline.stream import StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import StreamAccount, StreamReport
+from pipeline.tell_events import EventTeller, moment_of
+from pipeline.tell_status import StatusTeller
+from pipeline.teller import Teller
 from stages.base import Tracker
-from stages.zones.line import Crossing, LineCounter
-
-
-class _Envelope(TypedDict):
-    message_id: str
-    stream_id: str
-    epoch: int
-    seq: int
-    published_at: datetime
-    producer: Producer
+from stages.evidence.base import Refer
+from stages.plane import PlaneStage
+from stages.zones import Happening, LineTotals, Rules, Site, ZonePicture
 
 
 class Composer:
@@ -55,123 +51,107 @@ class Composer:
         producer: Producer,
         labels: Sequence[str],
         tracker: Tracker | None,
-        lines: Sequence[LineCounter],
+        rules: Rules,
         score_threshold: float,
         clock: Clock,
         *,
         beats: bool = False,
+        plane: PlaneStage | None = None,
+        refer: Refer | None = None,
     ) -> None:
         self.account = account
         self.report = StreamReport(account.stream_id, started_s=clock.monotonic_s())
-        self.lines = lines
         self.beats = beats
-        self._producer = producer
-        self._encoded_producer = encode_producer(producer)
         self._labels = labels
-        self._tracker = tracker
+        self._tracker, self._plane = tracker, plane
+        self._site = Site(rules)
         self._score_threshold = score_threshold
         self._clock = clock
         self._epoch = 0
+        self._last: FrameInfo | None = None
+        self._next_rules: Rules | None = None
         self._lives = Lives(producer.run_id, account.stream_id)
-        self._told: Counter[Kind] = Counter()
-        self._state: Liveness = "starting"
-        self._state_epoch = 0
-        self._heartbeats = 0
+        self._teller = Teller(account.stream_id, producer, labels, clock)
+        self._status = StatusTeller(self._teller, account, self.report)
+        self._events = EventTeller(self._teller, refer, plane)
 
-    def frame(self, info: FrameInfo, detections: Detections) -> tuple[list[Told], Tracks]:
-        """The next frame's result -> its messages, in order, and the tracks to be drawn."""
+    @property
+    def refer(self) -> Refer | None:
+        """Who is asked for evidence of events."""
+        return self._events.refer
+
+    @refer.setter
+    def refer(self, refer: Refer | None) -> None:
+        self._events.refer = refer
+
+    @property
+    def lines(self) -> Sequence[LineTotals]:
+        """The stream's lines and their totals, for drawing."""
+        return self._site.lines
+
+    @property
+    def zones(self) -> Sequence[ZonePicture]:
+        """The stream's zones as they are now, for drawing."""
+        return self._site.zones
+
+    def frame(
+        self, info: FrameInfo, detections: Detections, seen: Seen | None = None
+    ) -> tuple[list[Told], Tracks]:
+        """The next frame's result, and what else its pixels told -> its messages, in order, and the
+        tracks to be drawn, with rows of these detections."""
         messages: list[Told] = []
         if info.epoch != self._epoch:
             messages += self._gap(info.epoch)
-        tracks = self._track(info, detections)
-        seen = self._lives.see(info, tracks)
+        messages += self._happened(self._site.fit((info.width, info.height)))
+        kept = self._site.keep(detections)
+        found = detections if kept is None else _masked(detections, kept)
+        tracks = self._track(info, found, _masked_seen(seen, kept))
+        places = self._plane.update(info, tracks) if self._plane is not None else {}
+        lives = self._lives.see(info, tracks)
         for life in self._lives.begun:
             self.report.tracks[self._labels[life.class_id]] += 1
-        messages.append(self._frame_record(info, detections, seen))
-        for line in self.lines:
-            messages += [self._event(info, line, c) for c in line.update(tracks, info.captured_ns)]
+        messages.append(self._frame_record(info, found, lives, places))
+        self._last = info
+        messages += self._happened(self._site.update(tracks, moment_of(info)), tracks)
         messages += self._ended(self._lives.take(tracks.ended.tolist()), "lost")
         self.report.last_frame_s = self._clock.monotonic_s()
-        return messages, tracks
+        return messages, tracks if kept is None else _in_rows_of_all(tracks, kept)
 
     def up(self, change: StreamUp) -> list[Told]:
         """The stream has come up."""
-        self.report.frames_expected = change.frame_count
-        decoder = change.decoder
-        by = f" by {decoder}" if decoder and decoder.asked != "none" else ""
-        reason = f"first frame decoded{by}" + "; chaos is on" * change.chaos
-        return [self._status("up", reason, change)]
+        return self._status.up(change)
 
     def down(self, change: StreamDown) -> list[Told]:
         """The stream has gone down, and will be tried again."""
-        return [self._status("down", change.reason, change)]
+        return self._status.down(change)
 
     def health(self, change: StreamHealth) -> list[Told]:
         """Something is wrong with the stream's pictures, or no longer."""
-        found = change.change
-        kind = found.condition
-        if found.active:
-            self.report.impairments[kind] += 1
-            self.report.impaired.add(kind)
-        else:
-            self.report.impaired.discard(kind)
-        status: Literal["impaired", "cleared"] = "impaired" if found.active else "cleared"
-        sub = f"{status}:{kind}:{found.start}"
-        return [
-            StreamStatusMessage(
-                **self._envelope("stream_status", change.epoch, change.seq, sub),
-                status=status,
-                reason=found.reason,
-                attempt=0,
-                condition=kind,
-                metrics=found.metrics,
-            )
-        ]
+        return self._status.health(change)
 
     def heartbeat(self, interval_s: float) -> list[Told]:
         """Nothing need have changed: the account as of now. None for a stream without heartbeats,
         and behind its end."""
-        if not self.beats or self.report.ended:
-            return []
-        self._heartbeats += 1
-        decoded, published, dropped = self.account.totals()
-        sub = f"heartbeat:{self._heartbeats}"
-        envelope = self._envelope("stream_status", self._state_epoch, decoded - 1, sub)
-        beat = Heartbeat(
-            number=self._heartbeats,
-            interval_s=interval_s,
-            state=self._state,
-            conditions=sorted(self.report.impaired),
-            decoded=decoded,
-            published=published,
-            dropped=dropped,
-            waiting=decoded - published - sum(dropped.values()),
-            messages=dict(self._told),
-        )
-        return [
-            StreamStatusMessage(
-                **envelope, status="heartbeat", reason=self._state, attempt=0, heartbeat=beat
-            )
-        ]
+        return self._status.heartbeat(interval_s) if self.beats else []
 
     def end(self, change: StreamEnded) -> list[Told]:
-        """The stream is over: ends of its tracks, then the account."""
-        messages = self._ended(self._lives.take(), "end_of_stream")
-        self.report.error, self.report.ended = change.error, True
-        decoded, published, dropped = self.account.totals()
-        messages.append(
-            EndOfStreamMessage(
-                **self._envelope("end_of_stream", change.epoch, decoded - 1),
-                decoded=decoded,
-                published=published,
-                dropped=dropped,
-                error=change.error,
-                messages=dict(self._told),
-                detections=dict(self.report.detections),
-                tracks=dict(self.report.tracks),
-            )
-        )
-        return messages
+        """The stream is over: ends of its events and its tracks, then the account."""
+        messages = self._happened(self._site.close("end_of_stream"))
+        messages += self._ended(self._lives.take(), "end_of_stream")
+        return messages + self._status.end(change)
+
+    def change_rules(self, rules: Rules) -> list[Told]:
+        """Other lines, zones and masks from the next frame on; ends of events that are over by
+        that."""
+        return self._happened(self._site.change(rules))
+
+    def go_on(self, rules: Rules, plane: PlaneStage | None, *, beats: bool) -> None:
+        """Get ready for another epoch of the stream, with another configuration. Any thread, while
+        no frame of it is on its way."""
+        self.report.error, self.report.ended = None, False
+        self.beats = beats
+        self._next_rules = rules
+        self._plane = self._events.plane = plane
 
     def snapshot(self) -> StreamReport:
         """The report as of now."""
@@ -184,33 +164,57 @@ class Composer:
 
     def _gap(self, epoch: int) -> list[Told]:
         """A new epoch: nothing that was tracked before can be the same object."""
-        messages = self._ended(self._lives.take(), "epoch")
+        messages = self._happened(self._site.close("epoch"))
+        messages += self._ended(self._lives.take(), "epoch")
         self._epoch = epoch
-        if self._tracker is not None:
-            self._tracker.reset()
-        for line in self.lines:
-            line.reset()
+        if self._next_rules is not None:
+            messages += self._happened(self._site.change(self._next_rules))
+            self._next_rules = None
+        for stage in (self._tracker, self._plane):
+            if stage is not None:
+                stage.reset()
         return messages
 
-    def _track(self, info: FrameInfo, found: Detections) -> Tracks:
+    def _track(self, info: FrameInfo, found: Detections, seen: Seen | None) -> Tracks:
         if self._tracker is None:
             return Tracks.empty()
-        return self._tracker.update(found.xyxy, found.score, found.class_id, info.pts_ns / 1e9)
+        more: dict[str, Any] = {}
+        if seen is not None:
+            more = {"camera_motion": seen.camera_motion, "features": seen.features}
+        time_s = info.pts_ns / 1e9
+        return self._tracker.update(found.xyxy, found.score, found.class_id, time_s, **more)
+
+    def _happened(
+        self, happenings: Sequence[Happening], tracks: Tracks | None = None
+    ) -> list[Told]:
+        """Events of the last frame; of its tracks, or behind it."""
+        if not happenings or self._last is None:
+            return []
+        told = self._events.tell(happenings, self._last, tracks, self._site.lines)
+        for event in told:
+            self.report.events[event.event] += 1
+            if isinstance(event, LineCrossMessage):
+                self.report.crossings[event.line, event.direction, event.label] += 1
+        return [*told]
 
     def _frame_record(
-        self, info: FrameInfo, found: Detections, seen: Mapping[int, Life]
+        self,
+        info: FrameInfo,
+        found: Detections,
+        lives: Mapping[int, Life],
+        places: Mapping[int, PlaneRow],
     ) -> FrameRecord:
-        detections = rows(info, found, seen, self._labels, self._score_threshold)
+        detections = rows(info, found, lives, self._labels, self._score_threshold, places)
         self.report.detections.update([row.label for row in detections])
-        self._told["frame"] += 1
-        run_id, stream_id = self._producer.run_id, info.stream_id
+        self._teller.told["frame"] += 1
+        run_id, stream_id = self._teller.run_id, info.stream_id
         return FrameRecord(
             message_id=message_id(run_id, stream_id, info.epoch, info.seq, "frame"),
             stream_id=stream_id,
             epoch=info.epoch,
             seq=info.seq,
             published_at=utc_text(self._clock.utc_ns()),
-            producer=self._encoded_producer,
+            producer=self._teller.encoded_producer,
             pts_ns=info.pts_ns,
             captured_at=utc_text(info.captured_ns),
             captured_source=info.clock,
@@ -222,29 +226,12 @@ class Composer:
             detections=detections,
         )
 
-    def _event(self, info: FrameInfo, line: LineCounter, crossing: Crossing) -> Told:
-        label = self._labels[crossing.class_id]
-        self.report.crossings[crossing.line.name, crossing.direction, label] += 1
-        name = crossing.line.name
-        sub = f"line_cross:{name}:{crossing.track_id}:{crossing.crossed_ns}"
-        return LineCrossMessage(
-            **self._envelope("event", info.epoch, info.seq, sub),
-            event_id=message_id(self._producer.run_id, info.stream_id, info.epoch, 0, "event", sub),
-            line=name,
-            direction=crossing.direction,
-            track_id=crossing.track_id,
-            track_uid=track_uid(self._producer.run_id, info.stream_id, crossing.track_id),
-            label=label,
-            class_id=crossing.class_id,
-            point=crossing.point,
-            crossed_at=utc_datetime(crossing.crossed_ns),
-            counts=line.counts,
-        )
-
     def _ended(self, lives: Sequence[Life], cause: TrackEndCause) -> list[Told]:
         return [
             TrackEndMessage(
-                **self._envelope("track_end", self._epoch, life.last.seq, str(life.track_id)),
+                **self._teller.envelope(
+                    "track_end", self._epoch, life.last.seq, str(life.track_id)
+                ),
                 track_id=life.track_id,
                 label=self._labels[life.class_id],
                 class_id=life.class_id,
@@ -260,28 +247,19 @@ class Composer:
             for life in lives
         ]
 
-    def _status(
-        self, status: Literal["up", "down"], reason: str, change: StreamUp | StreamDown
-    ) -> StreamStatusMessage:
-        paused = isinstance(change, StreamDown) and change.cause == "paused"
-        self._state, self._state_epoch = "paused" if paused else status, change.epoch
-        sub = f"{status}:{change.attempt}"
-        return StreamStatusMessage(
-            **self._envelope("stream_status", change.epoch, change.seq, sub),
-            status=status,
-            reason=reason,
-            attempt=change.attempt,
-            cause=change.cause if isinstance(change, StreamDown) else None,
-        )
 
-    def _envelope(self, kind: Kind, epoch: int, seq: int, sub: str = "") -> _Envelope:
-        self._told[kind] += 1
-        stream_id, run_id = self.account.stream_id, self._producer.run_id
-        return {
-            "message_id": message_id(run_id, stream_id, epoch, seq, kind, sub),
-            "stream_id": stream_id,
-            "epoch": epoch,
-            "seq": seq,
-            "published_at": utc_datetime(self._clock.utc_ns()),
-            "producer": self._producer,
-        }
+def _masked(found: Detections, kept: Bool) -> Detections:
+    return Detections(found.xyxy[kept], found.score[kept], found.class_id[kept])
+
+
+def _masked_seen(seen: Seen | None, kept: Bool | None) -> Seen | None:
+    if seen is None or seen.features is None or kept is None:
+        return seen
+    return replace(seen, features=seen.features[kept])
+
+
+def _in_rows_of_all(tracks: Tracks, kept: Bool) -> Tracks:
+    """The tracks of the detections that were kept, with rows of all."""
+    index = tracks.detection_index
+    of_kept = np.append(np.flatnonzero(kept), -1)  # what is only predicted has row -1
+    return replace(tracks, detection_index=of_kept[index])

@@ -10,6 +10,7 @@ stream and waiting; an abort is `abort` on every channel.
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.base import Detector
@@ -23,14 +24,26 @@ from pipeline.core.errors import EngineRunError, EyrieError
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.frame_record import Told
 from pipeline.core.log import get_logger
+from pipeline.core.seen import Seen
+from pipeline.evidence_outlet import EvidenceOutlet
 from pipeline.load import Load
 from pipeline.outlet import Loop, Outlet
 from pipeline.picture_outlet import Picture, PictureOutlet
+from pipeline.pixels import Pixels
 from pipeline.spooled_outlet import SpooledOutlet
-from pipeline.stream import Stream, StreamChange, StreamDown, StreamEnded, StreamHealth, StreamUp
+from pipeline.stream import (
+    Stream,
+    StreamChange,
+    StreamDown,
+    StreamEnded,
+    StreamHealth,
+    StreamRules,
+    StreamUp,
+)
 from pipeline.telemetry import Report
 from sinks.base import Outgoing
 from stages.annotate import draw
+from stages.base import Looker
 from stages.batch import Batcher
 
 log = get_logger(__name__)
@@ -41,19 +54,22 @@ MessageOutlet = Outlet | SpooledOutlet
 
 @dataclass(frozen=True, slots=True)
 class _Detected:
-    """A frame's result on its way to be published; pixels only when somebody draws."""
+    """A frame's result on its way to be published: pixels only where something is made of them, and
+    `seen` only where a tracker wants to know more of them than the detections."""
 
     info: FrameInfo
     detections: Detections
     image: U8 | None
+    seen: Seen | None
 
 
 class Flow:
     """Streams, composers and outlets of one run, and the two loops between them.
 
     `detect` and `publish` are each the whole work of a thread; everything else may be called from
-    any thread and never blocks. While they run, `streams` and `composers` are replaced, never
-    changed, and `lanes` is changed with `condition` held and notified; see `pipeline.streams`.
+    any thread and never blocks. While they run, `streams`, `composers`, `pixels` and `lookers` are
+    replaced, never changed, and `lanes` is changed with `condition` held and notified; see
+    `pipeline.streams`. Nothing is made of the pixels of a stream that is not in `pixels`.
     """
 
     def __init__(
@@ -63,8 +79,11 @@ class Flow:
         self.streams: dict[str, Stream] = {}
         self.lanes: list[Channel[Frame]] = []
         self.composers: dict[str, Composer] = {}
+        self.pixels: dict[str, Pixels] = {}
+        self.lookers: dict[str, Looker] = {}
         self.outlets: list[MessageOutlet] = []
         self.picture_outlets: list[PictureOutlet] = []
+        self.evidence: EvidenceOutlet | None = None
         self._detector = detector
         self._batcher = Batcher(self.condition, batch.size, batch.within_ms / 1000, clock)
         self._inbox: Channel[_Detected | StreamChange] = Channel(
@@ -78,6 +97,11 @@ class Flow:
         self.completed = False
 
     @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes that the detector knows."""
+        return self._detector.labels
+
+    @property
     def all_outlets(self) -> list[MessageOutlet | PictureOutlet]:
         """Of messages and of pictures."""
         return [*self.outlets, *self.picture_outlets]
@@ -85,7 +109,8 @@ class Flow:
     @property
     def outlet_loops(self) -> list[Loop]:
         """What outlets are to run, each in a thread of its own."""
-        return [loop for outlet in self.all_outlets for loop in outlet.loops]
+        loops = [loop for outlet in self.all_outlets for loop in outlet.loops]
+        return loops + (self.evidence.loops if self.evidence is not None else [])
 
     @property
     def deliver_threads(self) -> set[str]:
@@ -115,6 +140,8 @@ class Flow:
         self._inbox.abort()
         for outlet in self.all_outlets:
             outlet.abort()
+        if self.evidence is not None:
+            self.evidence.abort()
         self.complete()
 
     def complete(self) -> None:
@@ -131,18 +158,18 @@ class Flow:
             if report.stream_id in streams:
                 report.oldest_s = streams[report.stream_id].lane.oldest_s
         sinks = [outlet.report for outlet in self.all_outlets]
-        return Report(reports, sinks, load=self._load.report())
+        evidence = self.evidence.report() if self.evidence is not None else None
+        return Report(reports, sinks, load=self._load.report(), evidence=evidence)
 
     def detect(self) -> None:
         """Batches through the detector until all lanes are finished. Raises `EngineRunError`."""
-        draws = bool(self.picture_outlets)
         while self._expects_frames():
             while frames := self._batcher.take(self.lanes):
                 began_s = self._clock.monotonic_s()
                 for stream in self.streams.values():
                     stream.lane.begin_batch()
                 for frame, found in zip(frames, self._detect(frames), strict=True):
-                    self._inbox.put(_Detected(frame.info, found, frame.image if draws else None))
+                    self._inbox.put(self._result(frame, found))
                 self._judge_load(len(frames), self._clock.monotonic_s() - began_s)
         self._inbox.close()
 
@@ -174,6 +201,14 @@ class Flow:
             why = f"unexpected {type(error).__name__}: {error}"
             raise EngineRunError(f"model {self._detector.name}: {why}") from error
 
+    def _result(self, frame: Frame, found: Detections) -> _Detected:
+        """What goes on of a frame; mostly, its pixels end here."""
+        stream_id = frame.info.stream_id
+        looker, pixels = self.lookers.get(stream_id), self.pixels.get(stream_id)
+        seen = looker.look(frame, found) if looker is not None else None
+        wanted = pixels is not None and (pixels.wanted or bool(self.picture_outlets))
+        return _Detected(frame.info, found, frame.image if wanted else None, seen)
+
     def publish(self) -> None:
         """Results to messages and pictures until the inbox is finished."""
         while not self._inbox.finished:
@@ -185,6 +220,10 @@ class Flow:
         self._end_settled()
         for outlet in self.all_outlets:
             outlet.channel.close()
+        for pixels in self.pixels.values():
+            pixels.end()
+        if self.evidence is not None:
+            self.evidence.close()
 
     def _silence_s(self) -> float | None:
         """Until the next heartbeats are due; None: there are none."""
@@ -217,8 +256,11 @@ class Flow:
                 self._send(self.composers[stream_id].up(item))
             case StreamDown(stream_id=stream_id):
                 self._send(self.composers[stream_id].down(item))
+                self._end_clips(stream_id, item.epoch)
             case StreamHealth(stream_id=stream_id):
                 self._send(self.composers[stream_id].health(item))
+            case StreamRules(stream_id=stream_id):
+                self._send(self.composers[stream_id].change_rules(item.rules))
             case StreamEnded(stream_id=stream_id):
                 self._ending[stream_id] = item
                 self._end_if_settled(stream_id)
@@ -226,11 +268,18 @@ class Flow:
     def _publish_frame(self, item: _Detected) -> None:
         stream_id = item.info.stream_id
         composer = self.composers[stream_id]
-        messages, tracks = composer.frame(item.info, item.detections)
+        messages, tracks = composer.frame(item.info, item.detections, item.seen)
         self._send(messages)
-        if item.image is not None:
+        if stream_id not in self.pixels:
+            return
+        private = self.pixels[stream_id].publish(
+            item.info, item.image, item.detections, tracks, draws=bool(self.picture_outlets)
+        )
+        if private is not None:
             caption = f"{stream_id}  {item.info.pts_ns / 1e9:.1f} s"
-            image = draw(item.image, tracks, self._detector.labels, composer.lines, caption)
+            image = draw(
+                private, tracks, self.labels, composer.lines, caption, zones=composer.zones
+            )
             self._show(Picture(stream_id, item.info, image))
 
     def _end_settled(self) -> None:
@@ -243,7 +292,12 @@ class Flow:
         composer = self.composers[stream_id]
         if stream_id in self._ending and composer.account.settled:
             self._send(composer.end(self._ending.pop(stream_id)))
+            self._end_clips(stream_id)
             self._show(Picture(stream_id, None, None))
+
+    def _end_clips(self, stream_id: str, epoch: int | None = None) -> None:
+        if stream_id in self.pixels:
+            self.pixels[stream_id].end(epoch)
 
     def _send(self, messages: list[Told]) -> None:
         told = [(message, Outgoing.of(message)) for message in messages]

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
-from pipeline.core.frame_record import DetectionRow
+from pipeline.core.frame_record import DetectionRow, PlaneRow
 from pipeline.core.messages import track_uid
 from pipeline.core.tracks import Tracks
 
@@ -77,10 +77,12 @@ def rows(
     seen: Mapping[int, Life],
     labels: Sequence[str],
     least: float,
+    places: Mapping[int, PlaneRow],
 ) -> list[DetectionRow]:
     """The detections of frame `info` that are told: those of score `least` and above, and those
-    that continue one of the tracks `seen`. Scores are rounded to 4 places, boxes to 2, before they
-    are judged. What is not finite is no detection and is not told."""
+    that continue one of the tracks `seen`; `places`: where these are on the plane. Scores are
+    rounded to 4 places, boxes to 2, before they are judged. What is not finite is no detection
+    and is not told."""
     table = np.empty((len(found), 5))  # in double precision, where 0.1 prints as 0.1
     table[:, :4], table[:, 4] = found.xyxy, found.score
     all_finite = math.isfinite(np.vdot(table, table))  # no square of a float32 overflows here
@@ -103,6 +105,9 @@ def rows(
             continue
         age_ms = (pts_ns - life.first.pts_ns) / 1e6
         told.append(
-            DetectionRow(label, class_id, score, box, life.track_id, life.uid, "confirmed", age_ms)
-        )
+            DetectionRow(
+                label, class_id, score, box, life.track_id, life.uid, "confirmed", age_ms,
+                places.get(index),
+            )
+        )  # fmt: skip
     return told

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from pipeline.config import (
+    HeatmapSinkConfig,
     JsonLinesSinkConfig,
     KafkaSinkConfig,
     MqttSinkConfig,
@@ -17,8 +18,8 @@ from pipeline.config import (
     ParquetSinkConfig,
     PipelineConfig,
     RedisSinkConfig,
-    SinkConfig,
     StreamConfig,
+    TrajectoriesSinkConfig,
     VideoSinkConfig,
     WebhookSinkConfig,
 )
@@ -36,7 +37,7 @@ _ONLY_TRACK_ENDS: Final[frozenset[Kind]] = frozenset({"track_end"})
 
 def make_sinks(config: PipelineConfig) -> list[tuple[Sink, int]]:
     """All message sinks, each with its place in `config.sinks`."""
-    found = ((_make_sink(sink, _name(config, i)), i) for i, sink in enumerate(config.sinks))
+    found = ((_make_sink(config, i), i) for i in range(len(config.sinks)))
     return [(sink, place) for sink, place in found if sink is not None]
 
 
@@ -58,7 +59,8 @@ def _name(config: PipelineConfig, place: int) -> str:
     return sink.name or (f"{sink.kind}-{before + 1}" if before else sink.kind)
 
 
-def _make_sink(sink: SinkConfig, name: str) -> Sink | None:
+def _make_sink(config: PipelineConfig, place: int) -> Sink | None:
+    sink, name = config.sinks[place], _name(config, place)
     match sink:
         case JsonLinesSinkConfig():
             return _make_jsonl(sink, name)
@@ -72,6 +74,10 @@ def _make_sink(sink: SinkConfig, name: str) -> Sink | None:
             return _make_parquet(sink, name)
         case WebhookSinkConfig():
             return _make_webhook(sink, name)
+        case HeatmapSinkConfig() | TrajectoriesSinkConfig():
+            from pipeline.open_tracks import make_tracks_sink
+
+            return make_tracks_sink(config, sink, name, f"sinks[{place}]")
         case VideoSinkConfig():
             return None
 
@@ -227,8 +233,10 @@ def check_filters(
         _require_known(f"{key}.classes", only.classes or (), known)
         lines = {line.name for stream in heard for line in stream.lines}
         _require_known(f"{key}.lines", only.lines or (), lines)
-        if not lines and only.kinds == _ONLY_EVENTS:
-            why = "nothing would get through: no stream that fits has lines, so there are no events"
+        zones = {zone.name for stream in heard for zone in stream.zones}
+        _require_known(f"{key}.zones", only.zones or (), zones)
+        if not lines and not zones and only.kinds == _ONLY_EVENTS:
+            why = "nothing would get through: no stream that fits has lines or zones"
             raise ConfigError(f"{key}.kinds", why)
         if only.kinds == _ONLY_TRACK_ENDS and not config.tracking.enabled:
             raise ConfigError(f"{key}.kinds", "nothing would get through: tracking is off")

@@ -23,6 +23,7 @@ from pipeline.stream import MakeSource
 from stages.base import Hwaccel, Source
 
 if TYPE_CHECKING:
+    from stages.evidence.ring import PacketRing
     from stages.sources.container import Reading
 
 MakeFor = Callable[[StreamConfig, int, int], Source]
@@ -96,8 +97,9 @@ def container(
     epoch: int,
     first_seq: int,
     clock: Clock,
+    ring: "PacketRing | None" = None,
 ) -> Source:
-    """What FFmpeg reads from the web, standard input or a device."""
+    """What FFmpeg reads from the web, standard input or a device; `ring` keeps its packets."""
     from stages.sources.container import Reading
 
     reading = Reading(
@@ -109,6 +111,7 @@ def container(
         decode=stream.decode,
         hwaccel=stream.hwaccel or "none",
         clock=clock,
+        tap=ring.connect() if ring is not None else None,
     )
     match source:
         case HttpSourceConfig():

@@ -8,7 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from detectors.base import Detector
-from pipeline import build, open_outlet, open_sink, open_source
+from pipeline import (
+    build,
+    open_evidence,
+    open_looker,
+    open_outlet,
+    open_rules,
+    open_sink,
+    open_source,
+)
 from pipeline.changes import Changeable
 from pipeline.compose import Composer
 from pipeline.config import PipelineConfig, StreamConfig
@@ -21,6 +29,7 @@ from pipeline.streams import Streams
 from pipeline.telemetry import Report, StreamAccount
 from pipeline.threads import Threads
 from sinks.base import Sink
+from stages.appearance import Embedder
 
 log = get_logger(__name__)
 
@@ -160,14 +169,19 @@ class Pipeline(Changeable):
         ]
         outlets += open_outlet.make_outlets(config, clock)
         picture_outlets = open_outlet.make_picture_outlets(config)
+        evidence = open_evidence.make_evidence_outlet(config)
         for opened in (*outlets, *picture_outlets):
             stack.callback(opened.close)
             opened.open()
+        if evidence is not None:
+            evidence.open()
         detector = self._given_detector or self._load_detector(stack)
         open_sink.check_filters(config, stream_configs, detector.labels)
+        open_rules.check_classes(stream_configs, config.model.classes or detector.labels)
         flow = Flow(detector, config.batch, clock, heartbeat_s=config.heartbeat_s)
-        flow.outlets, flow.picture_outlets = outlets, picture_outlets
-        self._streams = self._make_streams(flow, detector)
+        flow.outlets, flow.picture_outlets, flow.evidence = outlets, picture_outlets, evidence
+        embedder = open_looker.open_embedder(config, stack)
+        self._streams = self._make_streams(flow, detector, embedder)
         for stream_config in stream_configs:
             self._streams.put(stream_config)
         return flow
@@ -175,12 +189,13 @@ class Pipeline(Changeable):
     def _load_detector(self, stack: contextlib.ExitStack) -> Detector:
         model, tracking = self.config.model, self.config.tracking
         least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
+        least = open_evidence.least_score(self.config, least)
         detector = make_detector(model, least, engine_options(self.config))
         stack.callback(detector.close)
         detector.warm_up(self.config.batch.size)
         return detector
 
-    def _make_streams(self, flow: Flow, detector: Detector) -> Streams:
+    def _make_streams(self, flow: Flow, detector: Detector, embedder: Embedder | None) -> Streams:
         config, clock = self.config, self._clock
         producer = build.make_producer(config, detector, clock, self._instance)
 
@@ -190,11 +205,16 @@ class Pipeline(Changeable):
                 producer,
                 detector.labels,
                 build.make_tracker(config.tracking),
-                build.make_lines(spec.lines),
+                open_rules.make_rules(spec, detector.labels),
                 config.model.score_threshold,
                 clock,
                 beats=spec.endless,
+                plane=build.make_plane(spec),
             )
+
+        def prepare_composer(composer: Composer, spec: StreamConfig) -> None:
+            rules = open_rules.make_rules(spec, detector.labels)
+            composer.go_on(rules, build.make_plane(spec), beats=spec.endless)
 
         return Streams(
             flow,
@@ -203,6 +223,12 @@ class Pipeline(Changeable):
             clock,
             parallel_files=config.parallel_files,
             keep_running=self._keep_running,
+            make_pixels=lambda spec: open_evidence.make_pixels(
+                config, spec, detector.labels, flow.evidence
+            ),
+            make_looker=lambda spec: open_looker.make_looker(spec, config, embedder),
+            make_rules=lambda spec: open_rules.make_rules(spec, detector.labels),
+            prepare_composer=prepare_composer,
         )
 
     def _close(self) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.config import ReconnectedConfig, StdinSourceConfig, StreamConfig
 from pipeline.connection import Connection, Patience
@@ -22,6 +22,10 @@ from pipeline.telemetry import StreamAccount
 from stages.base import Counts, Decoder, Source
 from stages.health.finding import Change
 from stages.health.watch import HealthWatch, Settings
+from stages.zones import Rules
+
+if TYPE_CHECKING:
+    from stages.evidence.ring import PacketRing
 
 log = get_logger(__name__)
 
@@ -81,7 +85,15 @@ class StreamHealth:
     change: Change
 
 
-StreamChange = StreamUp | StreamDown | StreamEnded | StreamHealth
+@dataclass(frozen=True, slots=True)
+class StreamRules:
+    """Other lines, zones and masks, from the next frame on."""
+
+    stream_id: str
+    rules: Rules
+
+
+StreamChange = StreamUp | StreamDown | StreamEnded | StreamHealth | StreamRules
 
 
 class Stream:
@@ -95,7 +107,7 @@ class Stream:
     anew once a connection has been up for `STEADY_S`. A new `Stream`, as for a changed
     configuration, knows nothing of the failures of an older one. What it `follows`, a stream that
     was retired or has ended and whose frames are settled, hands on its account and its hung
-    decoders; the next epoch begins.
+    decoders; the next epoch begins. `ring` keeps its packets: it is told which epoch they are of.
     """
 
     def __init__(
@@ -108,8 +120,10 @@ class Stream:
         denied: Backoff | None = None,
         follows: "Stream | None" = None,
         clock: Clock | None = None,
+        ring: "PacketRing | None" = None,
     ) -> None:
         self.id = config.id
+        self._ring = ring
         self.account: StreamAccount = follows.account if follows else StreamAccount(config.id)
         self.gate: Gate | None = None
         if config.gives_way:
@@ -137,6 +151,7 @@ class Stream:
         self._hung: list[Connection] = follows._hung if follows else []
         self._was_up = False
         self._up_since_s: float | None = None
+        self._tried_s = 0.0
         self._ended = self._retired = self._end_told = False
         self._epoch = follows.epoch + 1 if follows else 0
         self._times_before = self.account.times
@@ -217,6 +232,7 @@ class Stream:
             self._connection = connection
         if self._stopping.is_set():
             return None
+        self._tried_s = time.monotonic()
         connection.run()
         if connection.abandoned:
             self.account.connections.abandoned += 1
@@ -244,6 +260,8 @@ class Stream:
         self.account.times = source.counts.times.after(self._times_before)
         self.account.decode()
         self._epoch = frame.info.epoch
+        if self._ring is not None:
+            self._ring.frame(frame.info)
         self._note_decoder(source.counts.decoder)
         if self._up_since_s is None:
             self._come_up(source, frame.info.seq)
@@ -309,13 +327,19 @@ class Stream:
             self._backoff.succeed()
             self._denied.succeed()
         denied = isinstance(failure, SourceDenied)
-        pause_s = (self._denied if denied else self._backoff).pause_s()
+        pause_s = (self._denied if denied else self._backoff).pause_s() - self._spent_s()
+        pause_s = max(pause_s, FIRST_PAUSE_S / 2)
         self.account.connections.failed += 1
         self.account.connections.denied += denied
         self._say(logging.WARNING, failure.cause, f"{failure}; trying again in {pause_s:.1f} s")
         seq, why = self.account.next_seq - 1, failure.why
         self._tell(StreamDown(self.id, self._epoch, seq, self._failures, why, failure.cause))
         self._stopping.wait(pause_s)
+
+    def _spent_s(self) -> float:
+        """On a try in vain, which is part of the pause: else a camera that is back would be waited
+        for by as much longer as a try takes."""
+        return 0.0 if self._up_since_s is not None else time.monotonic() - self._tried_s
 
     def _say(self, level: int, kind: str, text: str) -> None:
         """A camera that comes and goes every second must not fill the log."""

@@ -8,7 +8,7 @@ account: `seq` continues, in the next epoch. What others do is not touched.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal
 
 from pipeline import build
@@ -18,12 +18,22 @@ from pipeline.core.clock import Clock
 from pipeline.core.errors import ConfigError, EyrieError
 from pipeline.flow import Flow
 from pipeline.member import Member
-from pipeline.stream import MakeSource, Stream
+from pipeline.pixels import Pixels
+from pipeline.stream import MakeSource, Stream, StreamRules
 from pipeline.telemetry import StreamAccount
 from pipeline.threads import Threads
+from stages.base import Looker
+from stages.zones import Rules
 
 State = Literal["running", "paused", "ended"]
 MakeComposer = Callable[[StreamConfig, StreamAccount], Composer]
+MakePixels = Callable[[StreamConfig], Pixels]
+MakeLooker = Callable[[StreamConfig], Looker | None]
+MakeRules = Callable[[StreamConfig], Rules]
+PrepareComposer = Callable[[Composer, StreamConfig], None]
+"""Gets the composer of a stream ready to go on with a configuration."""
+_RULES = ("lines", "zones", "masks")
+"""Keys of a stream that need no new source."""
 
 
 class Streams:
@@ -44,9 +54,15 @@ class Streams:
         *,
         parallel_files: int,
         keep_running: bool,
+        make_pixels: MakePixels,
+        make_looker: MakeLooker,
+        make_rules: MakeRules,
+        prepare_composer: PrepareComposer,
     ) -> None:
         self._flow, self._threads, self._clock = flow, threads, clock
         self._make_composer = make_composer
+        self._make_pixels, self._make_looker = make_pixels, make_looker
+        self._make_rules, self._prepare_composer = make_rules, prepare_composer
         self._keep_running = keep_running
         self._files = asyncio.Semaphore(parallel_files)
         self._members: dict[str, Member] = {}
@@ -55,6 +71,11 @@ class Streams:
         self._busy = 0
         self._ending = False
         self._cut = asyncio.Event()
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """What the run's detector knows."""
+        return self._flow.labels
 
     @property
     def configs(self) -> dict[str, StreamConfig]:
@@ -68,7 +89,7 @@ class Streams:
 
     def put(self, config: StreamConfig) -> None:
         """One more stream; it runs from `start` on, or at once."""
-        self._launch(config, build.source_maker(config, self._clock))
+        self._launch(config, self._prepare_source(config))
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Run what is there, and what will be added, as tasks of the group."""
@@ -122,14 +143,18 @@ class Streams:
 
     async def reconfigure(self, config: StreamConfig) -> None:
         """Begin one anew with another configuration; with the same one, nothing happens. One that
-        is paused stays so."""
+        is paused stays so, and one that differs in its lines, zones and masks alone goes on."""
         async with self._changing(config.id):
             member = self._member(config.id)
             if config == member.config:
                 return
             if member.paused:
                 member.config = config
-                member.make_source = build.source_maker(config, self._clock)
+                member.make_source = self._prepare_source(config)
+            elif _but_rules(config) == _but_rules(member.config):
+                rules = self._make_rules(config)
+                await asyncio.to_thread(self._flow.tell, StreamRules(config.id, rules))
+                member.config = config
             else:
                 await self._replace(member, config, "restarted with a changed configuration")
 
@@ -189,17 +214,33 @@ class Streams:
             raise ConfigError(f"streams.{stream_id}", "the stream has ended; it can be restarted")
         return member
 
+    def _prepare_source(self, config: StreamConfig) -> MakeSource:
+        """How to make its source, and what becomes of its pixels. For one that is there already,
+        all its frames are settled."""
+        flow, stream_id = self._flow, config.id
+        if stream_id in flow.pixels:
+            flow.pixels[stream_id].end()
+        pixels, looker = self._make_pixels(config), self._make_looker(config)
+        flow.pixels = {**flow.pixels, stream_id: pixels}
+        others = {id_: one for id_, one in flow.lookers.items() if id_ != stream_id}
+        flow.lookers = others if looker is None else {**others, stream_id: looker}
+        return build.source_maker(config, self._clock, pixels.ring)
+
     def _launch(self, config: StreamConfig, make_source: MakeSource) -> None:
         """A stream that follows the last one of its id, if there was one."""
         flow = self._flow
         last = flow.streams.get(config.id)
-        stream = Stream(config, make_source, flow.condition, flow.tell, follows=last)
+        pixels = flow.pixels[config.id]
+        stream = Stream(
+            config, make_source, flow.condition, flow.tell, follows=last, ring=pixels.ring
+        )
         if last is None:
             composer = self._make_composer(config, stream.account)
             flow.composers = {**flow.composers, config.id: composer}
         else:
             composer = flow.composers[config.id]
-            _prepare(composer, config)
+            self._prepare_composer(composer, config)
+        composer.refer = pixels.desk.refer if pixels.desk is not None else None
         flow.streams = {**flow.streams, config.id: stream}
         with flow.condition:
             flow.lanes.append(stream.lane)
@@ -216,7 +257,7 @@ class Streams:
             await member.tell_down("restarted", reason)
             await self._still_open(member)
         same = config == member.config
-        make = member.make_source if same else build.source_maker(config, self._clock)
+        make = member.make_source if same else self._prepare_source(config)
         self._launch(config, make)
 
     async def _still_open(self, member: Member) -> None:
@@ -237,12 +278,8 @@ def _state(member: Member) -> State:
     return "ended" if member.over else "running"
 
 
-def _prepare(composer: Composer, config: StreamConfig) -> None:
-    """For a stream that goes on. Lines that stay as they are keep their counts."""
-    composer.report.error, composer.report.ended = None, False
-    composer.beats = config.endless
-    kept = {counter.line: counter for counter in composer.lines}
-    composer.lines = [kept.get(new.line, new) for new in build.make_lines(config.lines)]
+def _but_rules(config: StreamConfig) -> StreamConfig:
+    return config.model_copy(update=dict.fromkeys(_RULES, ()))
 
 
 def _too_late(stream_id: str) -> EyrieError:

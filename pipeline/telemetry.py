@@ -137,6 +137,8 @@ class StreamReport:
     tracks: Counter[str] = field(default_factory=Counter)
     crossings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By (line, direction, label)."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Event messages, by event."""
     impairments: Counter[Condition] = field(default_factory=Counter)
     """How often something was wrong with the pictures, by what."""
     impaired: set[Condition] = field(default_factory=set)
@@ -187,6 +189,27 @@ class SinkReport:
 
 
 @dataclass(slots=True)
+class EvidenceReport:
+    """What became of the files that events refer to."""
+
+    written: dict[str, int] = field(default_factory=dict)
+    """By kind: `crop`, `frame`, `clip`."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """By reason: `writer_busy`, `too_many_clips`, `no_key_frame`, `codec`, of which the event says
+    so; and `memory`, `failed`, `no_picture`, `stopped`, which come after it."""
+    bytes: int = 0
+    """Written in this run."""
+    cut: int = 0
+    """Clips that end early, because the stream's buffer does not hold more."""
+    deleted: int = 0
+    """Files that had to make room, of any run."""
+    waiting: int = 0
+    """To be written, or clips whose video is still to come."""
+    note: str | None = None
+    """The last failure."""
+
+
+@dataclass(slots=True)
 class Report:
     """The account of a run."""
 
@@ -195,6 +218,8 @@ class Report:
     error: str | None = None
     """What befell the run as a whole, such as a drain that was not done in time."""
     load: LoadReport = field(default_factory=LoadReport)
+    evidence: EvidenceReport | None = None
+    """None: none is kept."""
 
     @property
     def errors(self) -> list[str]:
@@ -205,5 +230,7 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """One line for each sink that is in trouble and has lost nothing."""
-        return [sink.note for sink in self.sinks if sink.note is not None]
+        """One line for each sink that is in trouble and has lost nothing, and for evidence."""
+        notes = [sink.note for sink in self.sinks]
+        notes.append(self.evidence.note if self.evidence is not None else None)
+        return [note for note in notes if note is not None]

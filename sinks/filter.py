@@ -1,4 +1,4 @@
-"""What one sink gets of all messages: some kinds, streams, classes, scores, lines."""
+"""What one sink gets of all messages: some kinds, streams, classes, scores, lines, zones."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,7 +10,6 @@ from pipeline.core.messages import (
     EventMessage,
     FrameMessage,
     Kind,
-    LineCrossMessage,
     TrackEndMessage,
 )
 
@@ -19,10 +18,11 @@ from pipeline.core.messages import (
 class Filter:
     """None lets everything through; what is given must hold together.
 
-    `kinds`, `streams` (patterns of `fnmatch`, capitals count) and `lines` take whole messages away;
-    `lines` is about events alone. `classes` and `min_score` take detections out of frame messages:
-    these go on, empty if need be, so that a consumer can still prove by `seq` that none is missing.
-    `classes` also takes away ends of tracks and events of other classes, which have no score.
+    `kinds`, `streams` (patterns of `fnmatch`, capitals count), `lines` and `zones` take whole
+    messages away; `lines` and `zones` are about events alone: with either, events of other lines
+    and zones go. `classes` and `min_score` take detections out of frame messages: these go on,
+    empty if need be, so that a consumer can still prove by `seq` that none is missing. `classes`
+    also takes away ends of tracks and events of objects of other classes, which have no score.
     """
 
     kinds: Collection[Kind] | None = None
@@ -30,6 +30,7 @@ class Filter:
     classes: Collection[str] | None = None
     min_score: float = 0.0
     lines: Collection[str] | None = None
+    zones: Collection[str] | None = None
     _streams: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     def apply(self, message: Told) -> Told | None:
@@ -62,9 +63,12 @@ class Filter:
         return self.classes is None or label in self.classes
 
     def _takes_event(self, event: EventMessage) -> bool:
-        if not isinstance(event, LineCrossMessage):
-            return self.lines is None
-        return (self.lines is None or event.line in self.lines) and self._takes_class(event.label)
+        if self.lines is not None or self.zones is not None:
+            line, zone = getattr(event, "line", None), getattr(event, "zone", None)
+            if line not in (self.lines or ()) and zone not in (self.zones or ()):
+                return False
+        label = getattr(event, "label", None)
+        return label is None or self._takes_class(label)
 
     def _takes(self, found: Detection | DetectionRow) -> bool:
         return found.score >= self.min_score and self._takes_class(found.label)

@@ -32,6 +32,17 @@ _TAIL: Final = [
 _TRACK: Final = [("track_id", pa.int64()), ("track_uid", pa.string())]
 _CLASS: Final = [("label", pa.string()), ("class_id", pa.int64())]
 
+_PAIR: Final = pa.list_(pa.float64())
+PLANE: Final = pa.struct(
+    [
+        ("position_m", _PAIR),
+        ("position_uncertainty_m", pa.float64()),
+        ("speed_m_s", pa.float64()),
+        ("speed_uncertainty_m_s", pa.float64()),
+        ("velocity_m_s", _PAIR),
+    ]
+)
+
 COLUMNS: Final[dict[Table, pa.Schema]] = {
     "frames": pa.schema(
         [
@@ -62,6 +73,7 @@ COLUMNS: Final[dict[Table, pa.Schema]] = {
             *_TRACK,
             ("track_state", pa.string()),
             ("track_age_ms", pa.float64()),
+            ("plane", PLANE),
         ]
     ),
     "track_ends": pa.schema(
@@ -85,7 +97,11 @@ COLUMNS: Final[dict[Table, pa.Schema]] = {
             ("event", pa.string()),
             ("event_id", pa.string()),
             ("phase", pa.string()),
+            ("happened_at", _TIME),
+            ("captured_at", _TIME),
             ("line", pa.string()),
+            ("zone", pa.string()),
+            ("cause", pa.string()),
             ("direction", pa.string()),
             *_TRACK,
             *_CLASS,
@@ -94,6 +110,15 @@ COLUMNS: Final[dict[Table, pa.Schema]] = {
             ("crossed_at", _TIME),
             ("counts_in", pa.int64()),
             ("counts_out", pa.int64()),
+            *((name, pa.float64()) for name in ("speed_m_s", "speed_uncertainty_m_s")),
+            *((name, _TIME) for name in ("entered_at", "exited_at", "started_at")),
+            *((name, pa.float64()) for name in ("inside_ms", "duration_ms", "limit_ms")),
+            *((name, pa.float64()) for name in ("heading_deg", "allowed_deg", "tolerance_deg")),
+            *((name, pa.int64()) for name in ("count", "peak", "limit")),
+            *((name, _TIME) for name in ("from_at", "to_at")),
+            ("observed_ms", pa.float64()),
+            ("by_label", pa.string()),
+            ("evidence", pa.string()),
             *_TAIL,
         ]
     ),
@@ -139,7 +164,7 @@ TIME_OF: Final[dict[Table, str]] = {
     "frames": "captured_at",
     "detections": "captured_at",
     "track_ends": "captured_at",
-    "events": "crossed_at",
+    "events": "happened_at",
     "stream_status": "published_at",
     "end_of_stream": "published_at",
 }
@@ -164,6 +189,7 @@ DETECTION: Final = pa.struct(
         *_TRACK,
         ("track_state", pa.string()),
         ("track_age_ms", pa.float64()),
+        ("plane", PLANE),
     ]
 )
 FRAME: Final = pa.schema(

@@ -95,6 +95,9 @@ def _object(line: bytes) -> dict[str, Any]:
 def flatten(message: dict[str, Any]) -> dict[str, Any]:
     """A message that is no frame, as it is in JSON, as the columns of its row."""
     row: dict[str, Any] = {}
+    if message.get("kind") == "event":
+        times = (message.get(name) for name in ("crossed_at", "captured_at", "published_at"))
+        row["happened_at"] = next((text for text in times if text), None)
     for key, value in message.items():
         match key, value:
             case "kind" | "stream_id", _:

@@ -6,6 +6,7 @@ Everything scales with the picture, so that text is as readable in a thumbnail a
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.core.arrays import F32, F64, U8
 from pipeline.core.detections import Detections
 from pipeline.core.geometry import Line
 from pipeline.core.tracks import Tracks
-from stages.zones import LineCounter
+from stages.zones import LineTotals, ZonePicture
 
 Colour = tuple[int, int, int]
 Point = tuple[int, int]
@@ -26,6 +27,8 @@ _PALETTE: tuple[Colour, ...] = (
 _INK: Colour = (18, 22, 28)
 _PAPER: Colour = (244, 246, 248)
 _LINE: Colour = (255, 214, 64)
+_ZONE: Colour = (120, 205, 190)
+_CROWDED: Colour = (255, 96, 84)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _REFERENCE_HEIGHT_PX = 720
 _LEAST_SCALE = 0.65
@@ -44,10 +47,11 @@ def draw(
     image: U8,
     tracks: Tracks,
     labels: Sequence[str],
-    lines: Sequence[LineCounter] = (),
+    lines: Sequence[LineTotals] = (),
     caption: str = "",
     *,
     detections: Detections | None = None,
+    zones: Sequence[ZonePicture] = (),
 ) -> U8:
     """A copy of the (H, W, 3) uint8 RGB `image` with boxes and labels on it.
 
@@ -55,8 +59,11 @@ def draw(
     - `lines`: drawn with their totals.
     - `caption`: text of the bar at the top; none when empty. ASCII is drawn, the rest as `?`.
     - `detections`: drawn faintly below the tracks, without labels.
+    - `zones`: drawn below all else, with how many are inside; in red where these are too many.
     """
     canvas = _Canvas(image.copy())
+    for zone in zones:
+        canvas.area(zone.points, _CROWDED if zone.crowded else _ZONE)
     if detections is not None:
         _draw_faint(canvas, detections, tracks)
     near_last = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
@@ -66,6 +73,9 @@ def draw(
         _draw_line(canvas, counter.line)
     for row in near_last:
         _draw_label(canvas, tracks, row, labels)
+    for zone in zones:
+        at = zone.points[zone.points[:, 1].argmin()].tolist()
+        canvas.chip(f"{zone.name}  {zone.count}", at, _CROWDED if zone.crowded else _ZONE)
     for counter in lines:
         text = f"{counter.line.name}  in {counter.counts['in']}  out {counter.counts['out']}"
         canvas.chip(text, counter.line.start, _LINE)
@@ -94,9 +104,12 @@ def _draw_faint(canvas: "_Canvas", detections: Detections, tracks: Tracks) -> No
 
 def _draw_line(canvas: "_Canvas", line: Line) -> None:
     """The line, and an arrow in its middle that points to where `in` leads."""
-    canvas.stroke(_rounded(line.start), _rounded(line.end), _LINE)
-    middle = np.add(line.start, line.end) / 2
-    along = np.subtract(line.end, line.start)
+    legs = list(pairwise(line.points))
+    for start, end in legs:
+        canvas.stroke(_rounded(start), _rounded(end), _LINE)
+    start, end = legs[len(legs) // 2]
+    middle = np.add(start, end) / 2
+    along = np.subtract(end, start)
     to_right = np.array([-along[1], along[0]]) / np.hypot(*along)
     tip = middle + to_right * 26 * canvas.scale
     canvas.arrow(_rounded(middle), _rounded(tip), _LINE)
@@ -136,6 +149,19 @@ class _Canvas:
             for y, inward_y in ((low[1], reach), (high[1], -reach)):
                 corner = np.array([(x + inward_x, y), (x, y), (x, y + inward_y)], np.int32)
                 cv2.polylines(self.image, [corner], False, colour, thick, cv2.LINE_8)
+
+    def area(self, points: F64, colour: Colour) -> None:
+        """A tinted polygon (N, 2) with a thin edge."""
+        corners = np.array([_rounded(point) for point in points], np.int32)
+        left, top, width, height = cv2.boundingRect(corners)
+        tall, wide = self.image.shape[:2]
+        x, y, u, v = max(left, 0), max(top, 0), min(left + width, wide), min(top + height, tall)
+        if x < u and y < v:
+            part = self.image[y:v, x:u]
+            paint = part.copy()
+            cv2.fillPoly(paint, [corners - (x, y)], colour)
+            cv2.addWeighted(paint, 0.14, part, 0.86, 0, dst=part)
+        cv2.polylines(self.image, [corners], True, colour, self._stroke_px, cv2.LINE_AA)
 
     def chip(self, text: str, at: Sequence[float], colour: Colour) -> None:
         """Text on a filled chip that stands on the point `at`, or hangs from it at the top edge."""

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from pipeline.core.arrays import F32, I32
+from pipeline.core.arrays import F32, F64, I32
+from pipeline.core.detections import Detections
 from pipeline.core.frame import Frame
+from pipeline.core.seen import Seen
 from pipeline.core.tracks import Tracks
 
 Decode = Literal["all", "no_nonref", "keyframes"]
@@ -115,11 +117,30 @@ class Source(Protocol):
         """Make `frames` end soon. Never blocks; may come from another thread, and twice."""
 
 
+class Looker(Protocol):
+    """What a tracker wants to know of the pixels; one object per stream, one caller."""
+
+    def look(self, frame: Frame, detections: Detections) -> Seen:
+        """The next frame and what was found in it. The detect thread calls it for every frame, so
+        all streams wait meanwhile. The picture is only read, and not kept; whatever is remembered
+        is forgotten at a new `frame.info.epoch`. Never raises: what cannot be told is None."""
+
+
 class Tracker(Protocol):
     """Gives identities to the detections of one stream; one object per stream."""
 
-    def update(self, xyxy: F32, score: F32, class_id: I32, time_s: float | None = None) -> Tracks:
-        """Detections (N, 4), (N,), (N,) of the next frame at media time `time_s` -> tracks."""
+    def update(
+        self,
+        xyxy: F32,
+        score: F32,
+        class_id: I32,
+        time_s: float | None = None,
+        *,
+        camera_motion: F64 | None = None,
+        features: F32 | None = None,
+    ) -> Tracks:
+        """Detections (N, 4), (N,), (N,) of the next frame at media time `time_s` -> tracks.
+        `camera_motion` and `features` (N, D): see `Seen`; here, from the last update's frame."""
 
     def reset(self) -> None:
         """Forget all tracks, at a gap: reconnect, seek, jump in time. Ids are not reused."""

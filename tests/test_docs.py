@@ -23,7 +23,7 @@ from pipeline.cli.app import app
 from pipeline.config.sinks.kafka import KafkaCreateConfig
 from pipeline.config.sinks.tls import TlsConfig as SinkTlsConfig
 from pipeline.config_file import load_config
-from pipeline.core import errors, messages
+from pipeline.core import errors, message_events, message_parts, messages
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -34,17 +34,28 @@ PAGES = sorted(
 SCHEMA_FILE = ROOT / "docs/schema/eyrie.detections-1.json"
 
 MESSAGES: dict[str, type[BaseModel]] = {
-    "Every message": messages._Message,
+    "Every message": message_parts.Envelope,
     "frame": messages.FrameMessage,
     "track_end": messages.TrackEndMessage,
     "event": messages.EventMessage,
     "event: line_cross": messages.LineCrossMessage,
+    "event: zone_enter": messages.ZoneEnterMessage,
+    "event: zone_exit": messages.ZoneExitMessage,
+    "event: dwell": messages.DwellMessage,
+    "event: loitering": messages.LoiteringMessage,
+    "event: stopped": messages.StoppedMessage,
+    "event: direction_violation": messages.DirectionViolationMessage,
+    "event: occupancy": messages.OccupancyMessage,
+    "event: overcrowding": messages.OvercrowdingMessage,
+    "event: interval_counts": messages.IntervalCountsMessage,
+    "event.evidence[]": messages.Evidence,
     "stream_status": messages.StreamStatusMessage,
     "stream_status.heartbeat": messages.Heartbeat,
     "end_of_stream": messages.EndOfStreamMessage,
     "producer": messages.Producer,
     "producer.model": messages.Model,
     "detections[]": messages.Detection,
+    "detections[].plane": messages.PlanePoint,
 }
 """Heading in docs/messages.md -> the model whose fields its table lists."""
 
@@ -65,9 +76,27 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "streams[].health": config.HealthConfig,
     "streams[].chaos": config.ChaosConfig,
     "streams[].lines[]": config.LineConfig,
+    "streams[].zones[]": config.ZoneConfig,
+    "streams[].zones[], dwell": config.DwellConfig,
+    "streams[].zones[], loitering": config.LoiteringConfig,
+    "streams[].zones[], stopped": config.StoppedConfig,
+    "streams[].zones[], direction": config.DirectionConfig,
+    "streams[].zones[], occupancy": config.OccupancyConfig,
+    "streams[].zones[], limit": config.LimitConfig,
+    "streams[].masks[]": config.MaskConfig,
+    "when, of lines and zones": config.ScheduleConfig,
+    "streams[].evidence": config.StreamEvidenceConfig,
+    "evidence": config.EvidenceConfig,
+    "evidence.snapshot": config.SnapshotConfig,
+    "evidence.clip": config.ClipConfig,
+    "evidence.keep": config.KeepConfig,
+    "streams[].plane": config.PlaneConfig,
+    "streams[].plane.points[]": config.PlanePointConfig,
+    "streams[].plane.geo": config.GeoConfig,
     "model": config.ModelConfig,
     "batch": config.BatchConfig,
     "tracking": config.TrackingConfig,
+    "tracking.appearance": config.AppearanceConfig,
     "sinks[], every kind": config.SinkSection,
     "sinks[], over a network": config.SpooledSection,
     "sinks[].spool": config.OwnSpoolConfig,
@@ -82,6 +111,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "sinks[], kind: mqtt": config.MqttSinkConfig,
     "sinks[], kind: webhook": config.WebhookSinkConfig,
     "sinks[], kind: video": config.VideoSinkConfig,
+    "sinks[], kind: heatmap": config.HeatmapSinkConfig,
+    "sinks[], kind: trajectories": config.TrajectoriesSinkConfig,
 }
 """Heading in configs/README.md -> the section whose keys its table lists."""
 
@@ -154,21 +185,25 @@ def default(field: FieldInfo) -> str:
 
 
 def test_every_message_model_is_documented() -> None:
-    assert known_sections(messages, but={"_Part", "OtherMessage"}) == set(MESSAGES.values())
+    bases = {"Part", "OtherMessage", "ZoneTrackMessage", "StayMessage", "CrowdMessage"}
+    parts = (messages, message_events, message_parts)
+    found = set[type[BaseModel]]().union(*(known_sections(part, but=bases) for part in parts))
+    assert found == set(MESSAGES.values())
 
 
 @pytest.mark.parametrize("heading", MESSAGES)
 def test_message_fields_are_those_of_the_model(heading: str) -> None:
     model = MESSAGES[heading]
     of_event = issubclass(model, messages.EventMessage) and model is not messages.EventMessage
-    shared = messages.EventMessage if of_event else messages._Message
+    shared = messages.EventMessage if of_event else message_parts.Envelope
     table = rows(sections(ROOT / "docs/messages.md")[heading])
     assert {plain(row[0]) for row in table} == set(own_fields(model, shared))
     assert all(all(row) for row in table)
 
 
 def test_every_config_section_is_documented() -> None:
-    assert known_sections(config, but={"Section", "ReconnectedConfig"}) == set(SECTIONS.values())
+    bases = {"Section", "ReconnectedConfig", "RegionSection", "AreaSection", "StayConfig"}
+    assert known_sections(config, but=bases) == set(SECTIONS.values())
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
@@ -229,7 +264,7 @@ def shell_lines() -> Iterator[tuple[Path, str]]:
 )
 def test_commands_in_documents_exist(page: Path, line: str) -> None:
     command, *rest = shlex.split(line, comments=True)[1:]
-    if command in ("model", "spool"):
+    if command in ("model", "spool", "tracks"):
         command, *rest = f"{command} {rest[0]}", *rest[1:]
     if command == "--version":
         return

@@ -8,9 +8,11 @@ import typer
 
 from detectors.base import Precision
 from detectors.engines.options import EngineChoice
+from pipeline.cli.evaluate_tracking import evaluate_tracking
 from pipeline.cli.faults import guarded
 from pipeline.cli.model import app as model_app
 from pipeline.cli.spool import app as spool_app
+from pipeline.cli.tracks import app as tracks_app
 from stages.base import Hwaccel
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tabl
 
 app.add_typer(model_app)
 app.add_typer(spool_app)
+app.add_typer(tracks_app)
+app.command("evaluate-tracking")(evaluate_tracking)
 
 
 @app.callback()

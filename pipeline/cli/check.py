@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from detectors.engines.open import choose
-from pipeline import build, open_sink
+from pipeline import build, open_rules, open_sink
 from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.connection import Connection
@@ -53,7 +53,9 @@ def _probe_model(config: PipelineConfig) -> str:
     detector = make_detector(config.model, config.model.score_threshold, options)
     try:
         detector.warm_up(config.batch.size)
-        open_sink.check_filters(config, build.expand_streams(config), detector.labels)
+        streams = build.expand_streams(config)
+        open_sink.check_filters(config, streams, detector.labels)
+        open_rules.check_classes(streams, config.model.classes or detector.labels)
     finally:
         detector.close()
     chosen = f" (auto: {choose(options.hint).why})" if options.engine == "auto" else ""

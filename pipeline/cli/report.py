@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.telemetry import Report, SinkReport
+from pipeline.telemetry import EvidenceReport, Report, SinkReport
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -53,6 +53,8 @@ def print_report(report: Report, console: Console) -> None:
         )
     for sink in report.sinks:
         console.print(_sink_line(sink), highlight=False)
+    if report.evidence is not None:
+        console.print(_evidence_line(report.evidence), highlight=False)
 
 
 def _sink_line(sink: SinkReport) -> str:
@@ -68,6 +70,20 @@ def _sink_line(sink: SinkReport) -> str:
     if sink.found:
         parts.append(f"{sink.found} of them found in the spool")
     return f"sink {sink.sink}: {sink.produced} messages: {', '.join(parts)}"
+
+
+def _evidence_line(evidence: EvidenceReport) -> str:
+    """What was written, what is missing and why."""
+    kinds = [f"{count} {kind}s" for kind, count in sorted(evidence.written.items())]
+    parts = [", ".join(kinds) or "no files", f"{evidence.bytes / 1e6:.1f} MB"]
+    reasons = [f"{reason} {count}" for reason, count in sorted(evidence.dropped.items())]
+    dropped = sum(evidence.dropped.values())
+    parts.append(f"{dropped} dropped ({', '.join(reasons)})" if dropped else "0 dropped")
+    if evidence.cut:
+        parts.append(f"{evidence.cut} clips end early, for buffer_mb is too small")
+    if evidence.deleted:
+        parts.append(f"{evidence.deleted} older files deleted")
+    return f"evidence: {'; '.join(parts)}"
 
 
 def _counts(counts: "Counter[str]") -> Text:

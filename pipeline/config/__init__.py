@@ -1,8 +1,31 @@
 """The configuration as types. `configs/README.md` explains every key to its user;
 `pipeline.config_file` reads it from YAML."""
 
+from pipeline.config.evidence import (
+    ClipConfig,
+    EvidenceConfig,
+    KeepConfig,
+    Privacy,
+    SnapshotConfig,
+    StreamEvidenceConfig,
+)
+from pipeline.config.looking import AppearanceConfig, CameraMotionChoice
+from pipeline.config.plane import GeoConfig, PlaneConfig, PlanePointConfig
+from pipeline.config.rules import (
+    DirectionConfig,
+    DwellConfig,
+    LimitConfig,
+    LineConfig,
+    LoiteringConfig,
+    MaskConfig,
+    OccupancyConfig,
+    ScheduleConfig,
+    StoppedConfig,
+    ZoneConfig,
+)
 from pipeline.config.run import BatchConfig, ModelConfig, PipelineConfig, TrackingConfig
 from pipeline.config.sinks import (
+    HeatmapSinkConfig,
     JsonLinesSinkConfig,
     KafkaSinkConfig,
     MqttSinkConfig,
@@ -14,6 +37,7 @@ from pipeline.config.sinks import (
     SinkSection,
     SpoolConfig,
     SpooledSection,
+    TrajectoriesSinkConfig,
     VideoSinkConfig,
     WebhookSinkConfig,
 )
@@ -32,44 +56,66 @@ from pipeline.config.sources import (
     WatchSourceConfig,
     WebcamSourceConfig,
 )
-from pipeline.config.streams import ChaosConfig, HealthConfig, LineConfig, StreamConfig
+from pipeline.config.streams import ChaosConfig, HealthConfig, StreamConfig
 from pipeline.config.values import LONGEST_ID, Identifier
 
 __all__ = [
     "LONGEST_ID",
+    "AppearanceConfig",
     "BatchConfig",
+    "CameraMotionChoice",
     "ChaosConfig",
+    "ClipConfig",
+    "DirectionConfig",
+    "DwellConfig",
+    "EvidenceConfig",
     "FileSourceConfig",
     "FolderSourceConfig",
+    "GeoConfig",
     "HealthConfig",
+    "HeatmapSinkConfig",
     "HttpSourceConfig",
     "Identifier",
     "ImagesSourceConfig",
     "JsonLinesSinkConfig",
     "KafkaSinkConfig",
+    "KeepConfig",
+    "LimitConfig",
     "LineConfig",
+    "LoiteringConfig",
+    "MaskConfig",
     "ModelConfig",
     "MqttSinkConfig",
+    "OccupancyConfig",
     "OnlyConfig",
     "OwnSpoolConfig",
     "ParquetSinkConfig",
     "PipelineConfig",
+    "PlaneConfig",
+    "PlanePointConfig",
+    "Privacy",
     "ReconnectedConfig",
     "RedisSinkConfig",
     "RtspSourceConfig",
+    "ScheduleConfig",
     "SinkConfig",
     "SinkSection",
+    "SnapshotConfig",
     "SourceConfig",
     "SpoolConfig",
     "SpooledSection",
     "StartTimeConfig",
     "StdinSourceConfig",
+    "StoppedConfig",
     "StreamConfig",
+    "StreamEvidenceConfig",
     "StreetSourceConfig",
     "TlsConfig",
     "TrackingConfig",
+    "TrajectoriesSinkConfig",
     "VideoSinkConfig",
     "WatchSourceConfig",
     "WebcamSourceConfig",
     "WebhookSinkConfig",
+    "ZoneConfig",
 ]

@@ -1,7 +1,7 @@
 """Everything that one run needs: model, batches, tracking, streams, sinks."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -10,6 +10,8 @@ from pydantic import (
 
 from detectors.base import Precision
 from detectors.engines.options import EngineChoice, Hint
+from pipeline.config.evidence import EvidenceConfig, Privacy, StreamEvidenceConfig
+from pipeline.config.looking import AppearanceConfig, CameraMotionChoice
 from pipeline.config.sinks import (
     JsonLinesSinkConfig,
     ParquetSinkConfig,
@@ -57,7 +59,7 @@ class BatchConfig(Section):
 
 class TrackingConfig(Section):
     """The tracker; `stages.tracking.TrackerParams` explains its numbers. `enabled: false` publishes
-    detections without identity."""
+    detections without identity. `camera_motion` is for streams that say nothing of their own."""
 
     enabled: bool = True
     high_score: Fraction = 0.4
@@ -65,6 +67,13 @@ class TrackingConfig(Section):
     birth_score: Fraction = 0.5
     confirm_hits: Annotated[Whole, Field(ge=1, le=1000)] = 2
     lost_s: Annotated[Number, Field(gt=0, le=3600)] = 1.0
+    camera_motion: CameraMotionChoice = "off"
+    appearance: AppearanceConfig | None = None
+
+    @property
+    def tracker_params(self) -> dict[str, Any]:
+        """Those keys that are fields of `stages.tracking.TrackerParams`."""
+        return self.model_dump(exclude={"enabled", "camera_motion", "appearance"})
 
     @model_validator(mode="after")
     def _scores_ascend(self) -> Self:
@@ -87,6 +96,50 @@ class PipelineConfig(Section):
     parallel_files: Annotated[Whole, Field(ge=1, le=1024)] = 8
     heartbeat_s: Annotated[Number, Field(ge=0, le=3600)] = 10
     hwaccel: Hwaccel = "none"
+    evidence: EvidenceConfig | None = None
+    privacy: Privacy = "off"
+
+    def privacy_of(self, stream: StreamConfig) -> Privacy:
+        """What of people is hidden in the pictures of this stream."""
+        return self.privacy if stream.privacy is None else stream.privacy
+
+    def camera_motion_of(self, stream: StreamConfig) -> Literal["off", "flow", "ecc"]:
+        """How the motion of this stream's camera is estimated; `off`: it stands still."""
+        if not self.tracking.enabled:
+            return "off"
+        return stream.camera_motion or self.tracking.camera_motion
+
+    def evidence_of(self, stream: StreamConfig) -> StreamEvidenceConfig | None:
+        """What is kept of this stream's events: what the top level says, but for the keys that the
+        stream gives. None: nothing."""
+        if self.evidence is None:
+            return None
+        wanted, own = self.evidence.of_stream, stream.evidence
+        if own is not None:
+            given = {name: getattr(own, name) for name in own.model_fields_set}
+            wanted = wanted.model_copy(update=given)
+        return wanted if wanted.enabled and (wanted.snapshot or wanted.clip) else None
+
+    @model_validator(mode="after")
+    def _evidence_can_be(self) -> Self:
+        for stream in self.streams:
+            if stream.evidence is not None and self.evidence is None:
+                raise ValueError(
+                    f"stream {stream.id!r} wants evidence: say where to, with evidence.folder"
+                )
+            wanted = self.evidence_of(stream)
+            if wanted is None or wanted.clip is None:
+                continue
+            way_out = f"set clip: null in the evidence of stream {stream.id!r}"
+            if not stream.decodes:
+                kind = stream.source.kind
+                raise ValueError(f"a source of kind {kind} has no encoded video to clip: {way_out}")
+            if self.privacy_of(stream) != "off":
+                raise ValueError(
+                    "clips are the camera's own encoding, in which nobody can be hidden: "
+                    f"{way_out}, or its privacy: off"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -115,8 +168,20 @@ class PipelineConfig(Section):
 
     @model_validator(mode="after")
     def _lines_need_tracks(self) -> Self:
-        if not self.tracking.enabled and any(stream.lines for stream in self.streams):
-            raise ValueError("lines count tracks: remove the lines or set tracking.enabled: true")
+        rules = any(s.lines or s.zones or s.plane for s in self.streams)
+        if not self.tracking.enabled and rules:
+            why = "lines, zones, planes are about tracks: remove them or set tracking.enabled: true"
+            raise ValueError(why)
+        return self
+
+    @model_validator(mode="after")
+    def _planes_stand_still(self) -> Self:
+        for stream in self.streams:
+            if stream.plane is not None and self.camera_motion_of(stream) != "off":
+                raise ValueError(
+                    f"stream {stream.id!r}: its plane holds only while its camera stands still; "
+                    "remove plane, or set the stream's camera_motion: off"
+                )
         return self
 
     @model_validator(mode="after")

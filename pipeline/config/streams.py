@@ -1,4 +1,4 @@
-"""One stream: its source, its lines, its health, and how it gives way."""
+"""One stream: its source, its lines and zones, its health, and how it gives way."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,6 +8,10 @@ from pydantic import (
 )
 
 from pipeline.channel import WhenFull
+from pipeline.config.evidence import Privacy, StreamEvidenceConfig
+from pipeline.config.looking import CameraMotionChoice
+from pipeline.config.plane import PlaneConfig
+from pipeline.config.rules import LineConfig, MaskConfig, ZoneConfig
 from pipeline.config.sources import (
     FileSourceConfig,
     HttpSourceConfig,
@@ -25,7 +29,6 @@ from pipeline.config.values import (
     Fraction,
     Identifier,
     Number,
-    Point,
     Seconds,
     Section,
     Whole,
@@ -33,20 +36,6 @@ from pipeline.config.values import (
 )
 from pipeline.core.messages import Condition
 from stages.base import Decode, Hwaccel
-
-
-class LineConfig(Section):
-    """A directed counting line in pixels. `in` is a crossing from its left to its right side."""
-
-    name: Identifier
-    start: Point
-    end: Point
-
-    @model_validator(mode="after")
-    def _has_length(self) -> Self:
-        if self.start == self.end:
-            raise ValueError(f"start and end are the same point {self.start}")
-        return self
 
 
 class HealthConfig(Section):
@@ -85,8 +74,9 @@ class ChaosConfig(Section):
 class StreamConfig(Section):
     """One stream. `when_full` is for its frame channel: by default live streams drop the oldest
     frame and files wait. `corrupt: pass` hands damaged pictures on as if they were whole.
-    `hwaccel` None: as the top level says. `priority`, `min_fps` and `max_age_ms` are for streams
-    that give way, see `docs/load.md`."""
+    `hwaccel` and `privacy` None: as the top level says, as for the keys that `evidence` leaves out.
+    `camera_motion` None: as `tracking` says.
+    `priority`, `min_fps` and `max_age_ms` are for streams that give way, see `docs/load.md`."""
 
     id: Identifier
     source: SourceConfig
@@ -103,6 +93,12 @@ class StreamConfig(Section):
     health: HealthConfig = HealthConfig()
     chaos: ChaosConfig | None = None
     lines: tuple[LineConfig, ...] = ()
+    zones: tuple[ZoneConfig, ...] = ()
+    masks: tuple[MaskConfig, ...] = ()
+    evidence: StreamEvidenceConfig | None = None
+    privacy: Privacy | None = None
+    plane: PlaneConfig | None = None
+    camera_motion: CameraMotionChoice | None = None
 
     @property
     def reconnects(self) -> ReconnectedConfig | None:
@@ -188,6 +184,8 @@ class StreamConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _lines_differ(self) -> Self:
+    def _names_differ(self) -> Self:
         require_distinct([line.name for line in self.lines], "line names")
+        require_distinct([zone.name for zone in self.zones], "zone names")
+        require_distinct([mask.name for mask in self.masks if mask.name], "mask names")
         return self

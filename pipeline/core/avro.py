@@ -18,6 +18,7 @@ from pipeline.core.errors import EyrieError
 from pipeline.core.frame_record import Told, to_json
 from pipeline.core.messages import (
     MESSAGE_MODELS,
+    Evidence,
     Message,
     OtherMessage,
     decode_record,
@@ -136,12 +137,21 @@ _TIMES: Final = {
 }
 
 
+_EVIDENCE_TIMES: Final = [name for name in Evidence.model_fields if name.endswith("_at")]
+
+
 def _named(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """A parsed JSON body with its times as such, and which record of the union it is."""
     what = (record.get("kind"), record.get("event"))
     if what not in _NAMES:
         raise ValueError(f"kind {what[0]!r}, event {what[1]!r}")
-    for name in _TIMES[what]:
+    _parse_times(record, _TIMES[what])
+    for part in record.get("evidence") or ():
+        _parse_times(part, _EVIDENCE_TIMES)
+    return _NAMES[what], record
+
+
+def _parse_times(record: dict[str, Any], names: Sequence[str]) -> None:
+    for name in names:
         if (text := record.get(name)) is not None:
             record[name] = datetime.fromisoformat(text)
-    return _NAMES[what], record

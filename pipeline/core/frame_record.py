@@ -17,6 +17,16 @@ from pipeline.core.messages import (
 )
 
 
+class PlaneRow(msgspec.Struct, frozen=True, gc=False):
+    """A `pipeline.core.messages.PlanePoint`, unchecked; pairs have two floats."""
+
+    position_m: list[float]
+    position_uncertainty_m: float
+    speed_m_s: float | None = None
+    speed_uncertainty_m_s: float | None = None
+    velocity_m_s: list[float] | None = None
+
+
 class DetectionRow(msgspec.Struct, frozen=True, gc=False):
     """A `pipeline.core.messages.Detection`, unchecked; `box` has four floats."""
 
@@ -28,6 +38,7 @@ class DetectionRow(msgspec.Struct, frozen=True, gc=False):
     track_uid: str | None = None
     track_state: TrackState | None = None
     track_age_ms: float | None = None
+    plane: PlaneRow | None = None
 
 
 class FrameRecord(

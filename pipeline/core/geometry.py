@@ -1,6 +1,7 @@
 """Plane geometry in picture coordinates: x to the right, y down, pixels."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from pipeline.core.arrays import F32, F64
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A directed segment from `start` to `end`, in pixels.
+    """A directed segment from `start` to `end`, or a polyline over the points `via`, in pixels.
 
     Looking from start to end, `in` is a crossing from the left side to the right side as seen
     on the picture (y down): for a line drawn left to right, upwards side to downwards side.
@@ -18,10 +19,20 @@ class Line:
     name: str
     start: tuple[float, float]
     end: tuple[float, float]
+    via: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.start == self.end:
-            raise ValueError(f"line {self.name!r}: start and end are both {self.start}")
+        points = self.points
+        for one, other in pairwise(points):
+            if one == other and self.via:
+                raise ValueError(f"line {self.name!r}: the point {one} is there twice in a row")
+            if one == other:
+                raise ValueError(f"line {self.name!r}: start and end are both {self.start}")
+
+    @property
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """From start to end, 2 or more."""
+        return (self.start, *self.via, self.end)
 
 
 def side_of(line: Line, points: F64) -> F64:

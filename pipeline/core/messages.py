@@ -12,156 +12,117 @@ enumerated. What was written by any 1.x is accepted by `decode`; `read` takes wh
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
-)
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.core.clock import ClockSource
 from pipeline.core.errors import DownCause
+from pipeline.core.message_events import (
+    EVENT_MODELS,
+    CrowdMessage,
+    DirectionViolationMessage,
+    DwellMessage,
+    Event,
+    EventMessage,
+    Evidence,
+    IntervalCountsMessage,
+    LineCrossMessage,
+    LoiteringMessage,
+    OccupancyMessage,
+    OvercrowdingMessage,
+    StayMessage,
+    StoppedMessage,
+    ZoneEnterMessage,
+    ZoneExitMessage,
+    ZoneTrackMessage,
+)
+from pipeline.core.message_parts import (
+    CONDITIONS,
+    OPEN,
+    SCHEMA,
+    TOLERANT,
+    Condition,
+    Count,
+    Detection,
+    DropReason,
+    Drops,
+    EndCause,
+    Envelope,
+    Kind,
+    Liveness,
+    Model,
+    Part,
+    Phase,
+    PlanePoint,
+    Producer,
+    Status,
+    Timestamp,
+    TrackEndCause,
+    TrackId,
+    TrackState,
+    TrackUid,
+)
 
-SCHEMA: Final = "eyrie.detections/1.2.0"
-_ANY_MINOR: Final = r"^eyrie\.detections/1\.[0-9]+\.[0-9]+$"
-
-DropReason = Literal["overflow", "target_fps", "corrupt", "stopped", "late", "load"]
-"""Why a decoded frame was not published: its channel was full, the stream's frame rate was capped
-by configuration, it was damaged, the pipeline was aborted, it had waited too long for the engine,
-or its stream gave way because the engine does not keep up."""
-
-Condition = Literal["frozen", "black", "blurred", "low_fps", "corrupt", "clock_offset"]
-"""What may be wrong with the pictures of a stream that is up."""
-CONDITIONS: Final[tuple[Condition, ...]] = get_args(Condition)
-
-
-TrackState = Literal["tentative", "confirmed", "lost"]
-"""Seen too seldom to be sure; sure; not found in this frame."""
-
-TrackEndCause = Literal["lost", "epoch", "end_of_stream"]
-"""Why a track is over: not seen for too long, or what it was seen in is over."""
-
-Liveness = Literal["starting", "up", "down", "paused"]
-"""What a stream is at a heartbeat."""
-
-Status = Literal["up", "down", "impaired", "cleared", "heartbeat"]
-"""What a status message tells of its stream."""
-
-Kind = Literal["frame", "track_end", "event", "stream_status", "end_of_stream"]
-
-Phase = Literal["once", "start", "update", "end"]
-"""Of an event: it takes no time, or begins, goes on, is over."""
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _or_newer(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    """A value that a later minor version may have added; only `read` lets it pass."""
-    try:
-        return handler(value)
-    except ValidationError:
-        if info.context == _TOLERANT and isinstance(value, str):
-            return value
-        raise
-
-
-_TOLERANT: Final = {"tolerant": True}
-_OPEN: Final = WrapValidator(_or_newer)
-
-
-Timestamp = Annotated[
-    AwareDatetime,
-    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]  # RFC 3339, UTC, microseconds
-Xyxy = tuple[float, float, float, float]
-Count = Annotated[int, Field(ge=0)]
-TrackId = Annotated[int, Field(ge=1)]
-TrackUid = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-Drops = dict[Annotated[DropReason, _OPEN], Count]
-Schema = Annotated[
-    str,
-    Field(pattern=_ANY_MINOR),
-    WithJsonSchema({"type": "string", "const": SCHEMA}, mode="serialization"),
+__all__ = [
+    "CONDITIONS",
+    "MESSAGE_MODELS",
+    "SCHEMA",
+    "Condition",
+    "CrowdMessage",
+    "Detection",
+    "DirectionViolationMessage",
+    "DropReason",
+    "DwellMessage",
+    "EndCause",
+    "EndOfStreamMessage",
+    "Event",
+    "EventMessage",
+    "Evidence",
+    "FrameMessage",
+    "Heartbeat",
+    "IntervalCountsMessage",
+    "Kind",
+    "LineCrossMessage",
+    "Liveness",
+    "LoiteringMessage",
+    "Message",
+    "Model",
+    "OccupancyMessage",
+    "OtherMessage",
+    "OvercrowdingMessage",
+    "Phase",
+    "PlanePoint",
+    "Producer",
+    "Status",
+    "StayMessage",
+    "StoppedMessage",
+    "StreamStatusMessage",
+    "TrackEndCause",
+    "TrackEndMessage",
+    "TrackState",
+    "ZoneEnterMessage",
+    "ZoneExitMessage",
+    "ZoneTrackMessage",
+    "decode",
+    "decode_record",
+    "encode",
+    "json_schema",
+    "message_id",
+    "read",
+    "read_record",
+    "track_uid",
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Model(_Part):
-    """The detector that made the boxes."""
-
-    name: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    precision: Annotated[Literal["int8", "fp16", "fp32"], _OPEN]
-    engine: str
-
-
-class Producer(_Part):
-    """Who wrote the message. `run_id` is part of every message id."""
-
-    instance: str
-    version: str
-    run_id: str
-    model: Model
-
-
-class Detection(_Part):
-    """One object in one frame. `box` is [x1, y1, x2, y2] in source pixels. `track_id` is null until
-    its track is confirmed, else >= 1 and unique in (stream, run); `track_uid` is unique among all
-    streams and runs. `track_age_ms` is media time since the track was first told."""
-
-    label: str
-    class_id: Count
-    score: Annotated[float, Field(ge=0, le=1)]
-    box: Xyxy
-    track_id: TrackId | None = None
-    track_uid: TrackUid | None = None
-    track_state: Annotated[TrackState, _OPEN] | None = None
-    track_age_ms: Annotated[float, Field(ge=0)] | None = None
-
-
-class _Message(_Part):
-    schema_: Annotated[Schema, Field(alias="schema")] = SCHEMA
-    message_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    stream_id: Annotated[str, Field(min_length=1)]
-    epoch: Count
-    seq: Annotated[int, Field(ge=-1)]
-    """Number of the decoded frame; -1 before the first one."""
-    published_at: Timestamp
-    producer: Producer
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        populate_by_name=True,
-        serialize_by_alias=True,
-    )
-
-
-class FrameMessage(_Message):
+class FrameMessage(Envelope):
     """One analysed frame, also when nothing is in it."""
 
     kind: Literal["frame"] = "frame"
     seq: Count
     pts_ns: int
     captured_at: Timestamp
-    captured_source: Annotated[ClockSource, _OPEN]
+    captured_source: Annotated[ClockSource, OPEN]
     captured_uncertainty_ms: Annotated[float, Field(ge=0)]
     arrived_at: Timestamp
     width: Annotated[int, Field(ge=1)]
@@ -170,7 +131,7 @@ class FrameMessage(_Message):
     detections: list[Detection]
 
 
-class TrackEndMessage(_Message):
+class TrackEndMessage(Envelope):
     """A track is over; its id never returns. `first_seq` and `last_seq` are the first and the last
     of the `frames` that told it, `age_ms` the media time between them. `cause`: it was lost from
     sight, its epoch is over, or its stream."""
@@ -186,51 +147,25 @@ class TrackEndMessage(_Message):
     first_captured_at: Timestamp | None = None
     frames: Annotated[int, Field(ge=1)] | None = None
     age_ms: Annotated[float, Field(ge=0)] | None = None
-    cause: Annotated[TrackEndCause, _OPEN] | None = None
+    cause: Annotated[TrackEndCause, OPEN] | None = None
 
 
-class EventMessage(_Message):
-    """Something happened; `event` says what, and each has a model of its own. `event_id` is the
-    same in all messages of one event, from its `phase` start to its end."""
-
-    kind: Literal["event"] = "event"
-    event: str
-    event_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    phase: Annotated[Phase, _OPEN] = "once"
-
-
-class LineCrossMessage(EventMessage):
-    """`track_id` crossed `line` at `point` in `direction`; `crossed_at` is interpolated between two
-    frames. `counts` are the line's totals."""
-
-    event: Literal["line_cross"] = "line_cross"
-    line: str
-    direction: Literal["in", "out"]
-    track_id: TrackId
-    track_uid: TrackUid | None = None
-    label: str
-    class_id: Count
-    point: tuple[float, float]
-    crossed_at: Timestamp
-    counts: dict[Literal["in", "out"], Count]
-
-
-class Heartbeat(_Part):
+class Heartbeat(Part):
     """The account of a stream that still runs, as of now: `decoded = published + sum(dropped) +
     waiting`. The next one comes in `interval_s`."""
 
     number: Annotated[int, Field(ge=1)]
     interval_s: Annotated[float, Field(gt=0)]
-    state: Annotated[Liveness, _OPEN]
-    conditions: list[Annotated[Condition, _OPEN]]
+    state: Annotated[Liveness, OPEN]
+    conditions: list[Annotated[Condition, OPEN]]
     decoded: Count
     published: Count
     dropped: Drops
     waiting: Count
-    messages: dict[Annotated[Kind, _OPEN], Count]
+    messages: dict[Annotated[Kind, OPEN], Count]
 
 
-class StreamStatusMessage(_Message):
+class StreamStatusMessage(Envelope):
     """The stream came up or went down. `attempt` counts failures since it was last up for a while.
     `cause` says what kind of failure or request took it down, null when it is up.
 
@@ -238,16 +173,16 @@ class StreamStatusMessage(_Message):
     measurements that say so. Or nothing changed, and this is a `heartbeat`."""
 
     kind: Literal["stream_status"] = "stream_status"
-    status: Annotated[Status, _OPEN]
+    status: Annotated[Status, OPEN]
     reason: str
     attempt: Count
-    cause: Annotated[DownCause, _OPEN] | None = None
-    condition: Annotated[Condition, _OPEN] | None = None
+    cause: Annotated[DownCause, OPEN] | None = None
+    condition: Annotated[Condition, OPEN] | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     heartbeat: Heartbeat | None = None
 
 
-class EndOfStreamMessage(_Message):
+class EndOfStreamMessage(Envelope):
     """The last message of a stream in this run, with its account: `decoded = published +
     sum(dropped)`; `messages` by kind, this one included; detections and tracks by label. `error`
     says why it ended early."""
@@ -257,19 +192,28 @@ class EndOfStreamMessage(_Message):
     published: Count
     dropped: Drops
     error: str | None = None
-    messages: dict[Annotated[Kind, _OPEN], Count] = Field(default_factory=dict)
+    messages: dict[Annotated[Kind, OPEN], Count] = Field(default_factory=dict)
     detections: dict[str, Count] = Field(default_factory=dict)
     tracks: dict[str, Count] = Field(default_factory=dict)
 
 
-Event = LineCrossMessage
-"""Every event there is; `event` tells them apart."""
+Message = (
+    FrameMessage
+    | TrackEndMessage
+    | Annotated[Event, Field(discriminator="event")]
+    | StreamStatusMessage
+    | EndOfStreamMessage
+)
+MESSAGE_MODELS: Final[tuple[type[Message], ...]] = (
+    FrameMessage,
+    TrackEndMessage,
+    *EVENT_MODELS,
+    StreamStatusMessage,
+    EndOfStreamMessage,
+)
 
-Message = FrameMessage | TrackEndMessage | Event | StreamStatusMessage | EndOfStreamMessage
-MESSAGE_MODELS: Final[tuple[type[Message], ...]] = get_args(Message)
 
-
-class OtherMessage(_Message):
+class OtherMessage(Envelope):
     """What every message carries, of one whose `kind` or `event` this version does not know."""
 
     kind: str
@@ -311,7 +255,7 @@ def read(body: bytes | str) -> Message | OtherMessage:
     versions add is left out, or let pass where it is a value of an enumerated string. Raises
     `pydantic.ValidationError` on anything else off the contract."""
     try:
-        return _ADAPTER.validate_json(body, extra="ignore", context=_TOLERANT)
+        return _ADAPTER.validate_json(body, extra="ignore", context=TOLERANT)
     except ValidationError as error:
         return _other(error, lambda: OtherMessage.model_validate_json(body, extra="ignore"))
 
@@ -319,7 +263,7 @@ def read(body: bytes | str) -> Message | OtherMessage:
 def read_record(record: dict[str, Any]) -> Message | OtherMessage:
     """The same from plain values."""
     try:
-        return _ADAPTER.validate_python(record, extra="ignore", context=_TOLERANT)
+        return _ADAPTER.validate_python(record, extra="ignore", context=TOLERANT)
     except ValidationError as error:
         return _other(error, lambda: OtherMessage.model_validate(record, extra="ignore"))
 

@@ -5,7 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import av
 from av.container import InputContainer
@@ -23,6 +23,9 @@ from stages.sources.hardware import Hardware
 from stages.sources.start_time import from_container
 from stages.sources.timing import LONGEST_FILE_GAP_NS, LONGEST_LIVE_GAP_NS, SECOND_NS
 
+if TYPE_CHECKING:
+    from stages.evidence.ring import PacketTap
+
 _LOG = get_logger(__name__)
 
 MAX_PIXELS: Final = 16_777_216
@@ -35,7 +38,7 @@ HLS_BEHIND_NS: Final = 60 * SECOND_NS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """How a stream is read; the same for all kinds. `picture_timeout_s`: how long packets of a live
-    stream may come without a picture."""
+    stream may come without a picture. `tap` gets the packets of this connection."""
 
     live: bool
     epoch: int = 0
@@ -47,6 +50,7 @@ class Reading:
     max_pixels: int = MAX_PIXELS
     picture_timeout_s: float = 60.0
     clock: Clock = field(default_factory=SystemClock)
+    tap: "PacketTap | None" = None
 
 
 class ContainerSource(ABC):
@@ -148,7 +152,7 @@ class ContainerSource(ABC):
             fps=self._reading.fps, on_packet=self._observe, max_pixels=self._reading.max_pixels,
             longest_gap_ns=LONGEST_LIVE_GAP_NS if self.live else LONGEST_FILE_GAP_NS,
             pass_corrupt=self._reading.pass_corrupt, decode=self._reading.decode,
-            hardware=self._hardware,
+            hardware=self._hardware, tap=self._reading.tap,
         )  # fmt: skip
         self._capture_clock = CaptureClock(self._opened, self._decoding.period_ns)
         self._behind_ns = HLS_BEHIND_NS if container.format.name == "hls" else 0

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import av
 import numpy as np
@@ -27,6 +27,9 @@ from stages.sources.timing import (
     period_ns,
     to_ns,
 )
+
+if TYPE_CHECKING:
+    from stages.evidence.ring import PacketTap
 
 HD_LINES: Final = 720
 SKIPS: Final[dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]]] = {
@@ -107,7 +110,7 @@ class Decoding:
     picture of more than `max_pixels` is a `PictureTooLarge`. With `lossy`, for H.264 that comes by
     RTP, pictures between a lost one and the next key frame count as damaged. `decode` says which
     pictures are decoded; the others are `Counts.undecoded_total`. `hardware` is what the container
-    was opened with; a device has one thread.
+    was opened with; a device has one thread. `tap` gets every packet, and is closed at the end.
     """
 
     def __init__(
@@ -126,8 +129,9 @@ class Decoding:
         pass_corrupt: bool = False,
         decode: Decode = "all",
         hardware: Hardware | None = None,
+        tap: "PacketTap | None" = None,
     ) -> None:
-        self._hardware = hardware
+        self._hardware, self._tap = hardware, tap
         if hardware is not None and hardware.in_use:
             threads = 1
         stream.codec_context.skip_frame = SKIPS[decode]
@@ -170,6 +174,13 @@ class Decoding:
 
     def pictures(self) -> Iterator[Picture]:
         """Decode to the end of the stream, or until `stopped`."""
+        try:
+            yield from self._pictures()
+        finally:
+            if self._tap is not None:
+                self._tap.close()
+
+    def _pictures(self) -> Iterator[Picture]:
         asked_s = time.monotonic()
         for packet in self._packets():
             if self._stopped.is_set():
@@ -207,6 +218,8 @@ class Decoding:
             self.end_ns = max(self.end_ns, end)
         if self._numbers is not None:
             self._note_loss(packet, self._numbers)
+        if self._tap is not None:
+            self._tap.packet(packet, self.stream_ns(packet))
         if self._on_packet is not None:
             self._on_packet(packet, waited_s)
 

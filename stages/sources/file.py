@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import av
 from av.container import InputContainer
@@ -20,6 +20,9 @@ from stages.sources.hardware import Hardware
 from stages.sources.images import SMALLEST_SIDE_PX
 from stages.sources.start_time import StartRule, StartTime, UnclearStart
 from stages.sources.timing import SECOND_NS, period_ns, to_ns
+
+if TYPE_CHECKING:
+    from stages.evidence.ring import PacketTap
 
 _LOG = get_logger(__name__)
 
@@ -44,7 +47,7 @@ class FileSource:
     camera would.
 
     `hwaccel` is what decodes, see `Hardware`. A device that is named and cannot be had is
-    `SourceUnavailable`, and a video that it does not decode `DecodeError`.
+    `SourceUnavailable`, and a video that it does not decode `DecodeError`. `tap` gets the packets.
 
     With more than one of `decoder_threads`, the pictures around damage may differ from run to run:
     FFmpeg conceals it with what its other threads have decoded by then. With one they never do.
@@ -67,8 +70,9 @@ class FileSource:
         hwaccel: Hwaccel = "none",
         start_rule: StartRule | None = None,
         clock: Clock | None = None,
+        tap: "PacketTap | None" = None,
     ) -> None:
-        self.stream_id = stream_id
+        self.stream_id, self._tap = stream_id, tap
         self.path = Path(path)
         self.frame_count: int | None = None
         self.counts = Counts()
@@ -92,7 +96,7 @@ class FileSource:
             decoding = Decoding(
                 container, stream, self.counts, self._stopped,
                 fps=self._fps, threads=self._decoder_threads, pass_corrupt=self._pass_corrupt,
-                decode=self._decode, hardware=self._hardware,
+                decode=self._decode, hardware=self._hardware, tap=self._tap,
             )  # fmt: skip
             try:
                 for picture in decoding.pictures():

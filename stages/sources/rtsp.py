@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import av
 from av.container import InputContainer
@@ -29,6 +29,9 @@ from stages.sources.decode import Decoding, Picture, PictureTooLarge, pick_video
 from stages.sources.hardware import Hardware
 from stages.sources.timing import LONGEST_LIVE_GAP_NS
 from stages.sources.tls import Tls
+
+if TYPE_CHECKING:
+    from stages.evidence.ring import PacketTap
 
 _LOG = get_logger(__name__)
 
@@ -57,7 +60,7 @@ class RtspSource:
     all between them are damaged: a new connection often begins with a key frame.
 
     `hwaccel` is what decodes, see `Hardware`. A device that is named and cannot be had, or does not
-    decode this video, ends the connection with an error.
+    decode this video, ends the connection with an error. `tap` gets the packets.
 
     Pictures that are larger than `max_pixels`, or damaged without `pass_corrupt`, are never given,
     and nothing stands in for them. Each size of pictures has an epoch of its own, from `epoch` on.
@@ -91,9 +94,11 @@ class RtspSource:
         first_seq: int = 0,
         fps: float | None = None,
         clock: Clock | None = None,
+        tap: "PacketTap | None" = None,
     ) -> None:
         self.stream_id = stream_id
         self.counts = Counts()
+        self._tap = tap
         try:
             self.address = CameraAddress.parse(url, user, password)
         except ValueError as error:
@@ -137,7 +142,7 @@ class RtspSource:
                 fps=self._fps, on_packet=self._observe, max_pixels=self._max_pixels,
                 longest_gap_ns=LONGEST_LIVE_GAP_NS, lossy=True,
                 pass_corrupt=self._pass_corrupt, decode=self._decode,
-                hardware=self._hardware,
+                hardware=self._hardware, tap=self._tap,
             )  # fmt: skip
             self._capture_clock = CaptureClock(self._opened, self._decoding.period_ns)
             self._frame_s = self._whole_s = time.monotonic()

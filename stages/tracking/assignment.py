@@ -3,8 +3,7 @@
 import lap
 import numpy as np
 
-from pipeline.core.arrays import F32, I32, I64
-from pipeline.core.boxes import iou_matrix
+from pipeline.core.arrays import F32, I64, AnyArray
 
 
 def widened(xyxy: F32, share: float) -> F32:
@@ -13,21 +12,30 @@ def widened(xyxy: F32, share: float) -> F32:
     return np.concatenate([xyxy[:, :2] - margin, xyxy[:, 2:] + margin], axis=1)
 
 
-def similarity(boxes: F32, classes: I32, xyxy: F32, class_id: I32, class_penalty: float) -> F32:
-    """Tracks (T, 4), (T,) against detections (N, 4), (N,) -> (T, N): IoU, less `class_penalty`
-    where the classes differ."""
-    overlap = iou_matrix(boxes, xyxy)
-    overlap -= np.float32(class_penalty) * (classes[:, None] != class_id[None, :])
-    return overlap
+def overlaps(a: F32, b: F32) -> tuple[F32, F32]:
+    """Boxes (T, 4), (N, 4) of some area -> IoU (T, N), and IoU times the IoU of their heights.
 
-
-def match(alike: F32, least: float) -> tuple[I64, I64]:
-    """Pairs (row, column) of a (T, N) similarity, each row and column at most once.
-
-    Among pairs of at least `least` (and above 0), maximises the sum of `alike - least`. Rows and
-    columns that have only each other are paired directly, the rest by Jonker-Volgenant.
+    Two that hide each other differ in height, by stature and by distance, when their boxes
+    overlap most (Yang et al., Hybrid-SORT, AAAI 2024).
     """
-    allowed = (alike >= least) & (alike > 0)
+    shared = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    np.maximum(shared, 0, out=shared)
+    size_a, size_b = a[:, 2:] - a[:, :2], b[:, 2:] - b[:, :2]
+    both = shared[..., 0] * shared[..., 1]
+    either = (size_a[:, 0] * size_a[:, 1])[:, None] + size_b[:, 0] * size_b[:, 1] - both
+    iou = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+    height = size_a[:, 1, None] + size_b[:, 1] - shared[..., 1]
+    of_heights = np.divide(shared[..., 1], height, out=np.zeros_like(iou), where=height > 0)
+    return iou, iou * of_heights
+
+
+def match(gain: AnyArray) -> tuple[I64, I64]:
+    """Pairs (row, column) of (T, N) gains in [0, 2], each row and column at most once.
+
+    Among pairs of a gain above 0, maximises the sum. Rows and columns that have only each other
+    are paired directly, the rest by Jonker-Volgenant.
+    """
+    allowed = gain > 0
     lone = allowed & (allowed.sum(axis=1, keepdims=True) == 1) & (allowed.sum(axis=0) == 1)
     contested = allowed & ~lone
     rows, cols = np.nonzero(lone)
@@ -36,7 +44,7 @@ def match(alike: F32, least: float) -> tuple[I64, I64]:
     some_rows = np.flatnonzero(contested.any(axis=1))
     some_cols = np.flatnonzero(contested.any(axis=0))
     corner = np.ix_(some_rows, some_cols)
-    picked = _solve(alike[corner], least)
+    picked = _solve(np.where(contested[corner], gain[corner], -1.0))
     kept = (picked >= 0) & contested[corner][np.arange(len(picked)), picked]
     return (
         np.concatenate([rows, some_rows[kept]]),
@@ -44,9 +52,8 @@ def match(alike: F32, least: float) -> tuple[I64, I64]:
     )
 
 
-def _solve(alike: F32, least: float) -> I64:
+def _solve(gain: AnyArray) -> I64:
     """(T, N) -> (T,) column of each row, -1 for none."""
-    cost = 1.0 - alike.astype(np.float64)
-    _, column_of_row, _ = lap.lapjv(cost, extend_cost=True, cost_limit=1.0 - least)
-    picked: I64 = np.asarray(column_of_row, np.int64)
-    return picked
+    cost = 2.0 - gain.astype(np.float64)
+    _, column_of_row, _ = lap.lapjv(cost, extend_cost=True, cost_limit=2.0)
+    return np.asarray(column_of_row, np.int64)

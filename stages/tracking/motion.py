@@ -9,6 +9,8 @@ The noise is relative to the size of the box, with the weights of ByteTrack (Zha
 30 frames a second, hence time is counted in ticks of 1/30 s and variances grow linearly in it.
 """
 
+import math
+
 import numpy as np
 
 from pipeline.core.arrays import F32, F64, AnyArray
@@ -85,6 +87,14 @@ class Motion:
         self.cov[1, rows] = cov_pv * (1 - gain_p)
         self.cov[2, rows] = var_v - gain_v * cov_pv
 
+    def warp(self, affine: F64) -> None:
+        """Move all tracks with the camera: `affine` (2, 3), pixels before -> pixels now."""
+        turn, grown = affine[:, :2], growth(affine)
+        self.mean[:, :, :2] = self.mean[:, :, :2] @ turn.T
+        self.mean[0, :, :2] += affine[:, 2]
+        self.mean[:, :, 2:] *= grown
+        self.cov *= grown**2
+
     def boxes(self) -> F32:
         """(T, 4) expected boxes, xyxy float32."""
         centre, half = self.mean[0, :, :2], self.mean[0, :, 2:] * 0.5
@@ -92,6 +102,20 @@ class Motion:
         out[:, :2] = centre - half
         out[:, 2:] = centre + half
         return out
+
+
+def growth(affine: F64) -> float:
+    """By how much a (2, 3) affine map scales lengths: the root of its determinant."""
+    (a, b), (c, d) = affine[:, :2].tolist()
+    return math.sqrt(abs(a * d - b * c))
+
+
+def warped(affine: F64, xyxy: F32) -> F32:
+    """Boxes (N, 4) moved with the camera; upright as before, whatever the map turns."""
+    centre = to_centre(xyxy)
+    half = centre[:, 2:] * (growth(affine) / 2)
+    at = centre[:, :2] @ affine[:, :2].T + affine[:, 2]
+    return np.concatenate([at - half, at + half], axis=1).astype(np.float32)
 
 
 def _scale(position: F64) -> F64:

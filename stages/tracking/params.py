@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+_SHARES = (
+    "high_score", "low_score", "birth_score", "least_iou", "least_iou_low", "least_iou_last",
+    "least_iou_wide", "class_penalty", "direction_weight", "duplicate_iou", "look_weight",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerParams:
@@ -9,18 +14,29 @@ class TrackerParams:
 
     Scores, in [0, 1], with `low_score <= high_score <= birth_score`:
 
-    - `high_score`: detections from here on are associated first, with every confirmed track.
-    - `low_score`: those between `low_score` and `high_score` may only continue a track that was
-      seen in the frame before; those below are ignored.
+    - `high_score`: detections from here on are associated first.
+    - `low_score`: those between `low_score` and `high_score` may continue a track that is left
+      over, and start none; those below are ignored.
     - `birth_score`: an unmatched detection from here on starts a tentative track.
 
-    Least overlaps for a match, in [0, 1]:
+    Least overlaps for a match, in [0, 1]; `docs/tracking.md` tells the rounds:
 
-    - `least_iou`: first round; of IoU times score when `fuse_score`.
-    - `least_iou_low`: second round, with low scores; strict, for those boxes are often wrong.
-    - `least_iou_wide`: last round, over boxes widened by `widen` of their size on each side, so
-      that small and fast objects meet again although their boxes do not touch.
+    - `least_iou`: of expected boxes with high scores; of overlap times score when `fuse_score`.
+    - `least_iou_low`: of expected boxes with low scores; strict, for those boxes are often wrong.
+    - `least_iou_last`: of the box where a track was last seen.
+    - `least_iou_wide`: of boxes widened by `widen` of their size on each side, so that small and
+      fast objects meet again although their boxes do not touch.
     - `class_penalty`: taken off the overlap when the classes differ; 1 forbids such a match.
+    - `direction_weight`: most that going on in the same direction adds to an overlap.
+    - `duplicate_iou`: an unmatched detection that overlaps a matched one of its class by more
+      starts no track.
+
+    Camera and appearance:
+
+    - `camera_from_boxes`: where the caller tells no camera motion, find it in the boxes.
+    - `look_weight`: how much alike features add to an overlap.
+    - `same_look`: cosine of features from which a lost track is taken up again within reach.
+    - `other_look`: cosine below which a match is refused while there is another candidate.
 
     Life:
 
@@ -32,23 +48,29 @@ class TrackerParams:
 
     high_score: float = 0.5
     low_score: float = 0.1
-    birth_score: float = 0.5
+    birth_score: float = 0.6
     least_iou: float = 0.2
     least_iou_low: float = 0.5
+    least_iou_last: float = 0.2
     least_iou_wide: float = 0.3
     widen: float = 0.5
     class_penalty: float = 0.3
     fuse_score: bool = True
+    direction_weight: float = 0.2
+    duplicate_iou: float = 0.7
+    camera_from_boxes: bool = True
+    look_weight: float = 0.3
+    same_look: float = 0.7
+    other_look: float = 0.3
     confirm_hits: int = 2
     lost_s: float = 1.0
-    frame_s: float = 1 / 30
+    frame_s: float = 1 / 20
 
     def __post_init__(self) -> None:
-        for name in (
-            "high_score", "low_score", "birth_score",
-            "least_iou", "least_iou_low", "least_iou_wide", "class_penalty",
-        ):  # fmt: skip
+        for name in _SHARES:
             self._demand(name, 0.0, 1.0)
+        for name in ("same_look", "other_look"):
+            self._demand(name, -1.0, 1.0)
         self._demand("widen", 0.0, 2.0)
         self._demand("confirm_hits", 1, 1000)
         self._demand("lost_s", 0.0, 3600.0)

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.core.arrays import F32, F64, I32, I64, AnyArray, Bool
+from stages.tracking.found import Found
+from stages.tracking.history import History
+from stages.tracking.look import Look
 from stages.tracking.motion import Motion
+
+_COLUMNS = ("track_id", "class_id", "class_lead", "hits", "seen_s", "lost")
 
 
 @dataclass(slots=True)
@@ -17,7 +22,7 @@ class TrackTable:
     - `hits` (T,): frames with a matched detection.
     - `seen_s` (T,): when the last match was, on the tracker's own clock.
     - `lost` (T,): confirmed, but without a detection in the frame before.
-    - `motion`: where they are expected.
+    - `motion`: where they are expected. `history`: where they were seen. `look`: their appearance.
     """
 
     track_id: I64 = field(default_factory=lambda: np.empty(0, np.int64))
@@ -27,33 +32,46 @@ class TrackTable:
     seen_s: F64 = field(default_factory=lambda: np.empty(0))
     lost: Bool = field(default_factory=lambda: np.empty(0, np.bool_))
     motion: Motion = field(default_factory=Motion)
+    history: History = field(default_factory=History)
+    look: Look = field(default_factory=Look)
 
     def __len__(self) -> int:
         return len(self.track_id)
 
-    def add(self, xyxy: F32, score: F32, class_id: I32, now_s: float) -> None:
-        """Append tentative tracks for detections (N, 4), (N,), (N,)."""
-        count = len(score)
+    def add(self, born: Found, now_s: float) -> None:
+        """Append tentative tracks for N detections."""
+        count = len(born)
         self.track_id = np.concatenate([self.track_id, np.zeros(count, np.int64)])
-        self.class_id = np.concatenate([self.class_id, class_id])
-        self.class_lead = np.concatenate([self.class_lead, score])
+        self.class_id = np.concatenate([self.class_id, born.class_id])
+        self.class_lead = np.concatenate([self.class_lead, born.score])
         self.hits = np.concatenate([self.hits, np.ones(count, np.int64)])
         self.seen_s = np.concatenate([self.seen_s, np.full(count, now_s)])
         self.lost = np.concatenate([self.lost, np.zeros(count, np.bool_)])
-        self.motion.add(xyxy)
+        self.motion.add(born.xyxy)
+        self.history.add(born.xyxy, now_s)
+        self.look.add(count, born.features)
 
-    def hit(self, rows: AnyArray, xyxy: F32, score: F32, class_id: I32, now_s: float) -> None:
+    def hit(self, rows: AnyArray, seen: Found, now_s: float) -> None:
         """Take in one detection for each of `rows` (K,)."""
-        self.motion.correct(rows, xyxy)
+        self.motion.correct(rows, seen.xyxy)
+        self.history.hit(rows, seen.xyxy, now_s)
+        self.look.hit(rows, seen.features, seen.score)
         self.hits[rows] += 1
         self.seen_s[rows] = now_s
-        self._vote(rows, score, class_id)
+        self._vote(rows, seen.score, seen.class_id)
 
     def keep(self, rows: AnyArray) -> None:
         """Keep these rows (mask), forget the others."""
-        for name in ("track_id", "class_id", "class_lead", "hits", "seen_s", "lost"):
+        for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[rows])
         self.motion.keep(rows)
+        self.history.keep(rows)
+        self.look.keep(rows)
+
+    def warp(self, affine: F64) -> None:
+        """Move all tracks with the camera: `affine` (2, 3), pixels before -> pixels now."""
+        self.motion.warp(affine)
+        self.history.warp(affine)
 
     def _vote(self, rows: AnyArray, score: F32, class_id: I32) -> None:
         """Weighted majority vote in constant memory (Boyer and Moore, 1981): a class that holds

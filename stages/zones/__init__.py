@@ -1,5 +1,22 @@
-"""What tracks do in the picture: lines they cross."""
+"""What tracks do in the picture: lines that they cross, zones that they are in."""
 
-from stages.zones.line import Anchor, Crossing, Direction, LineCounter
+from stages.zones.anchors import Anchor
+from stages.zones.happenings import Happening
+from stages.zones.line import Crossing, Direction, LineCounter, LineTotals
+from stages.zones.rules import LineRule, MaskRule, Rules, ZoneRule
+from stages.zones.site import Site, ZonePicture
 
-__all__ = ["Anchor", "Crossing", "Direction", "LineCounter"]
+__all__ = [
+    "Anchor",
+    "Crossing",
+    "Direction",
+    "Happening",
+    "LineCounter",
+    "LineRule",
+    "LineTotals",
+    "MaskRule",
+    "Rules",
+    "Site",
+    "ZonePicture",
+    "ZoneRule",
+]

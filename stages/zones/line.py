@@ -1,20 +1,24 @@
-"""Counting what crosses a line."""
+"""Counting what crosses lines: all lines of a stream at once, and one alone."""
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
-from pipeline.core.arrays import F32, F64
-from pipeline.core.geometry import Line, bottom_centre, side_of
+from pipeline.core.arrays import F64, Bool
+from pipeline.core.geometry import Line
 from pipeline.core.tracks import Tracks
+from stages.zones.anchors import SHARES, Anchor, Anchors
+from stages.zones.polyline import Met, Polylines
+from stages.zones.sight import Columns, Sight, pairs
 
 Direction = Literal["in", "out"]
-Anchor = Literal["bottom_centre", "centre"]
 
-_ENDPOINT_SLACK = 1e-9  # of the line's length: rounding must not decide whether an end is on it
+_EDGE_SHARE: Final = 0.01
+"""Of the picture's size: a box that ends so near its edge has left through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,56 +37,46 @@ class Crossing:
     crossed_ns: int
 
 
-@dataclass(slots=True)
-class _Walk:
-    """One track's way: where it was last, the side it was counted on, its last change of sides if
-    that met the segment, and for how many frames in a row it has left the line behind it."""
-
-    x: float
-    y: float
-    distance_px: float
-    time_ns: int
-    home: int
-    pending: tuple[float, float, int] | None = None
-    frames_beyond: int = 0
-
-
-class LineCounter:
-    """Counts tracks over one line of one stream; one object per line.
+@dataclass(frozen=True, slots=True)
+class LineSpec:
+    """How one line counts.
 
     A crossing counts when the way of the anchor, straight from its last to its new position, meets
-    the segment itself, both ends included, and the track is then found at least `hysteresis_px`
+    a segment of the line, both ends included, and the track is then found at least `hysteresis_px`
     away on the other side in `confirm_frames` of its frames in a row: with 2 or more, a single bad
     box of a detector is no crossing. Trembling around the line counts at most once, walking around
     its ends never.
     An anchor exactly on the line is on its right side. Boxes that are only predicted are ignored.
     """
 
-    def __init__(
-        self,
-        line: Line,
-        anchor: Anchor = "bottom_centre",
-        hysteresis_px: float = 5.0,
-        confirm_frames: int = 1,
-    ) -> None:
-        if not 0 <= hysteresis_px < math.inf:
-            raise ValueError(f"line {line.name!r}: hysteresis_px {hysteresis_px} is not >= 0")
-        if confirm_frames < 1:
-            raise ValueError(f"line {line.name!r}: confirm_frames {confirm_frames} is not >= 1")
-        if anchor not in ("bottom_centre", "centre"):
-            raise ValueError(f"line {line.name!r}: anchor {anchor!r} is not known")
+    line: Line
+    anchor: Anchor = "bottom_centre"
+    hysteresis_px: float = 5.0
+    confirm_frames: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hysteresis_px < math.inf:
+            raise ValueError(
+                f"line {self.line.name!r}: hysteresis_px {self.hysteresis_px} is not >= 0"
+            )
+        if self.confirm_frames < 1:
+            raise ValueError(
+                f"line {self.line.name!r}: confirm_frames {self.confirm_frames} is not >= 1"
+            )
+        if self.anchor not in SHARES:
+            raise ValueError(f"line {self.line.name!r}: anchor {self.anchor!r} is not known")
+
+
+class LineTotals:
+    """What has crossed a line since this was made."""
+
+    def __init__(self, line: Line) -> None:
         self.line = line
-        self._anchor = bottom_centre if anchor == "bottom_centre" else _centre
-        self._hysteresis_px = hysteresis_px
-        self._confirm_frames = confirm_frames
-        self._direction = np.subtract(line.end, line.start)
-        self._length_px = float(np.hypot(*self._direction))
-        self._walks: dict[int, _Walk] = {}
         self._counts: defaultdict[int, dict[Direction, int]] = defaultdict(_no_counts)
 
     @property
     def counts(self) -> dict[Direction, int]:
-        """Crossings of all classes since the counter was made."""
+        """Crossings of all classes."""
         total = _no_counts()
         for counts in self._counts.values():
             total["in"] += counts["in"]
@@ -94,72 +88,167 @@ class LineCounter:
         """Crossings by class id; a class that never crossed is absent."""
         return {class_id: dict(counts) for class_id, counts in self._counts.items()}
 
+    def add(self, crossing: Crossing) -> None:
+        """One more."""
+        self._counts[crossing.class_id][crossing.direction] += 1
+
+
+class Lines:
+    """The lines of one stream: where every track was last, on which side of each line it was
+    counted, and its last change of sides where that met the line.
+
+    Beyond a line near the edge of a picture of `size` (width, height) there is little room. So the
+    hysteresis is at most half of it, and a track that leaves the picture right behind the line is
+    counted at its end, however few of its frames have confirmed it.
+    """
+
+    def __init__(
+        self, specs: Sequence[LineSpec], columns: Columns, rows: Sequence[int],
+        size: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        self._specs, self._columns, self._rows = specs, columns, np.array(rows, np.int64)
+        self._lines = Polylines([spec.line for spec in specs])
+        self._size = size
+        self._room = self._hysteresis()  # (2, L, 1): on the left, on the right
+        self._confirm = np.array([[spec.confirm_frames] for spec in specs])
+        count = len(specs)
+        self._home = columns.table(count, 0, np.int8)
+        self._beyond = columns.table(count, 0, np.int32)
+        self._distance = columns.table(count, 0.0, np.float64)
+        self._pending: dict[tuple[int, int], tuple[float, float, int]] = {}
+
+    def update(self, sight: Sight) -> list[tuple[int, Crossing]]:
+        """The next frame -> crossings that count with it, each with the place of its line."""
+        seen = sight.columns
+        if not len(self._specs) or not len(seen):
+            return []
+        x, y = sight.points[:, self._rows]
+        distance = self._lines.distances_px(x, y)
+        right = distance >= 0
+        before = self._distance.now[:, seen]
+        self._meet(sight, distance, right != (before >= 0))
+        home = self._home.now[:, seen]
+        home[:, sight.fresh] = np.where(right[:, sight.fresh], 1, -1)
+        beyond = (right != (home > 0)) & (np.abs(distance) >= self._room_at(right))
+        streak = np.where(beyond, self._beyond.now[:, seen] + 1, 0)
+        counts = streak >= self._confirm
+        home[counts] = np.where(right[counts], 1, -1)
+        streak[counts] = 0
+        self._home.now[:, seen], self._beyond.now[:, seen] = home, streak
+        self._distance.now[:, seen] = distance
+        return self._confirmed(sight, counts)
+
+    def end(self, columns: Sequence[int]) -> list[tuple[int, Crossing]]:
+        """Tracks that are over -> crossings that count at their end."""
+        if not columns:
+            return []
+        told = []
+        for place, column in [key for key in self._pending if key[1] in set(columns)]:
+            if self._beyond.now[place, column] and self._left_the_picture(column):
+                class_id = int(self._columns.class_id.now[column])
+                side = -int(self._home.now[place, column])
+                told.append((place, self._crossing(place, column, class_id, side)))
+            del self._pending[place, column]
+        return told
+
+    def reset(self) -> None:
+        """Forget where tracks were; the columns of all have been freed."""
+        self._pending.clear()
+
+    def _hysteresis(self) -> F64:
+        wanted = np.array([[spec.hysteresis_px] for spec in self._specs])
+        both = np.stack([wanted, wanted]) if len(self._specs) else np.zeros((2, 0, 1))
+        if self._size is None or not len(self._specs):
+            return both
+        width, height = self._size
+        corners = np.array([[0, width, 0, width], [0, 0, height, height]], np.float64)
+        far = self._lines.distances_px(corners[:1], corners[1:])
+        room = np.stack([-far.min(axis=1, keepdims=True), far.max(axis=1, keepdims=True)])
+        return np.asarray(np.minimum(both, np.maximum(room, 0) / 2), np.float64)
+
+    def _room_at(self, right: Bool) -> F64:
+        room: F64 = np.where(right, self._room[1], self._room[0])
+        return room
+
+    def _meet(self, sight: Sight, distance: F64, changed: Bool) -> None:
+        """Note where those that changed sides met the line, or that they passed beside it."""
+        changed[:, sight.fresh] = False
+        for place, at in zip(*(axis.tolist() for axis in pairs(changed)), strict=True):
+            column, row = int(sight.columns[at]), int(self._rows[place])
+            start = self._columns.point(row, column)
+            end = float(sight.points[0, row, at]), float(sight.points[1, row, at])
+            met = self._lines.meet(place, start, end)
+            if met is None:
+                self._pending.pop((place, column), None)
+                continue
+            self._pending[place, column] = _when(
+                met, int(self._columns.seen_ns.now[column]), sight.now_ns
+            )
+
+    def _confirmed(self, sight: Sight, counts: Bool) -> list[tuple[int, Crossing]]:
+        told = []
+        for place, at in zip(*(axis.tolist() for axis in pairs(counts)), strict=True):
+            column = int(sight.columns[at])
+            if (place, column) in self._pending:
+                side = int(self._home.now[place, column])
+                class_id = int(sight.class_id[at])
+                told.append((place, self._crossing(place, column, class_id, side)))
+                del self._pending[place, column]
+        return told
+
+    def _crossing(self, place: int, column: int, class_id: int, side: int) -> Crossing:
+        x, y, crossed_ns = self._pending[place, column]
+        track_id = int(self._columns.track_id.now[column])
+        way: Direction = "in" if side > 0 else "out"
+        return Crossing(self._specs[place].line, track_id, class_id, way, (x, y), crossed_ns)
+
+    def _left_the_picture(self, column: int) -> bool:
+        if self._size is None:
+            return False
+        width, height = self._size
+        left, top, right, bottom = self._columns.xyxy.now[:, column].tolist()
+        near_x, near_y = _EDGE_SHARE * width, _EDGE_SHARE * height
+        return bool(
+            left <= near_x or right >= width - near_x or top <= near_y or bottom >= height - near_y
+        )
+
+
+class LineCounter(LineTotals):
+    """Counts tracks over one line of one stream, by the rules of `LineSpec`."""
+
+    def __init__(
+        self,
+        line: Line,
+        anchor: Anchor = "bottom_centre",
+        hysteresis_px: float = 5.0,
+        confirm_frames: int = 1,
+    ) -> None:
+        super().__init__(line)
+        spec = LineSpec(line, anchor, hysteresis_px, confirm_frames)
+        self._columns = Columns(Anchors([anchor]))
+        self._lines = Lines([spec], self._columns, [0])
+
     def update(self, tracks: Tracks, time_ns: int) -> list[Crossing]:
         """Tracks of the next frame, taken at `time_ns` -> crossings that count with this frame."""
-        points = self._anchor(tracks.xyxy)
-        distances_px = side_of(self.line, points) / self._length_px
-        crossings = []
-        for row in np.flatnonzero(tracks.detection_index >= 0).tolist():
-            track_id = int(tracks.track_id[row])
-            x, y = points[row].tolist()
-            pending = self._step(track_id, x, y, float(distances_px[row]), time_ns)
-            if pending:
-                class_id = int(tracks.class_id[row])
-                crossings.append(self._count(track_id, class_id, pending))
-        for track_id in tracks.ended.tolist():
-            self._walks.pop(track_id, None)
+        sight, xyxy = self._columns.see(tracks, time_ns)
+        crossings = [crossing for _, crossing in self._lines.update(sight)]
+        self._columns.remember(sight, xyxy)
+        over = self._columns.columns_of(tracks.ended.tolist())
+        crossings += [crossing for _, crossing in self._lines.end(over)]
+        self._columns.free(over)
+        for crossing in crossings:
+            self.add(crossing)
         return crossings
 
     def reset(self) -> None:
         """Forget where tracks were, at a gap. Counts stay."""
-        self._walks.clear()
+        self._columns.free(self._columns.live)
+        self._lines.reset()
 
-    def _step(
-        self, track_id: int, x: float, y: float, distance_px: float, time_ns: int
-    ) -> tuple[float, float, int] | None:
-        """Move one track on; gives its crossing once that counts, as (x, y, time_ns)."""
-        side = _side(distance_px)
-        walk = self._walks.get(track_id)
-        if walk is None:
-            self._walks[track_id] = _Walk(x, y, distance_px, time_ns, home=side)
-            return None
-        if side != _side(walk.distance_px):
-            walk.pending = self._meet(walk, x, y, distance_px, time_ns)
-        walk.x, walk.y, walk.distance_px, walk.time_ns = x, y, distance_px, time_ns
-        beyond = side != walk.home and abs(distance_px) >= self._hysteresis_px
-        walk.frames_beyond = walk.frames_beyond + 1 if beyond else 0
-        if walk.frames_beyond < self._confirm_frames:
-            return None
-        walk.home, walk.frames_beyond = side, 0
-        return walk.pending
 
-    def _meet(
-        self, walk: _Walk, x: float, y: float, distance_px: float, time_ns: int
-    ) -> tuple[float, float, int] | None:
-        """Where and when the way to (x, y) meets the segment; None if it passes beside it."""
-        share = walk.distance_px / (walk.distance_px - distance_px)
-        met = np.array([walk.x + share * (x - walk.x), walk.y + share * (y - walk.y)])
-        along = float((met - self.line.start) @ self._direction) / self._length_px**2
-        if not -_ENDPOINT_SLACK <= along <= 1 + _ENDPOINT_SLACK:
-            return None
-        met_ns = walk.time_ns + round(share * (time_ns - walk.time_ns))
-        return float(met[0]), float(met[1]), met_ns
-
-    def _count(self, track_id: int, class_id: int, crossing: tuple[float, float, int]) -> Crossing:
-        x, y, crossed_ns = crossing
-        direction: Direction = "in" if self._walks[track_id].home > 0 else "out"
-        self._counts[class_id][direction] += 1
-        return Crossing(self.line, track_id, class_id, direction, (x, y), crossed_ns)
+def _when(met: Met, before_ns: int, now_ns: int) -> tuple[float, float, int]:
+    return met.x, met.y, before_ns + round(met.share * (now_ns - before_ns))
 
 
 def _no_counts() -> dict[Direction, int]:
     return {"in": 0, "out": 0}
-
-
-def _side(distance_px: float) -> int:
-    return 1 if distance_px >= 0 else -1
-
-
-def _centre(xyxy: F32) -> F64:
-    """(N, 4) boxes -> (N, 2) float64 centres."""
-    return ((xyxy[:, :2].astype(np.float64) + xyxy[:, 2:]) / 2).astype(np.float64)

@@ -15,16 +15,28 @@ from pipeline.core.avro import encode_avro
 from pipeline.core.messages import (
     SCHEMA,
     Detection,
+    DirectionViolationMessage,
+    DwellMessage,
     EndOfStreamMessage,
+    Event,
+    Evidence,
     FrameMessage,
     Heartbeat,
+    IntervalCountsMessage,
     Kind,
     LineCrossMessage,
+    LoiteringMessage,
     Message,
     Model,
+    OccupancyMessage,
+    OvercrowdingMessage,
+    PlanePoint,
     Producer,
+    StoppedMessage,
     StreamStatusMessage,
     TrackEndMessage,
+    ZoneEnterMessage,
+    ZoneExitMessage,
     encode,
     message_id,
     track_uid,
@@ -44,6 +56,12 @@ PRODUCER: Final = Producer(
         engine="onnxruntime-cpu",
     ),
 )
+CAPTURED: Final = START + timedelta(milliseconds=560)
+EVIDENCE: Final = [
+    Evidence(kind="crop", path="gate/0123-crop.jpg", size_bytes=20_480),
+    Evidence(kind="frame", missing="writer_busy"),
+    Evidence(kind="clip", path="gate/0123-clip.mp4", begins_at=START, ends_at=CAPTURED),
+]
 BEAT: Final = Heartbeat(
     number=6, interval_s=10, state="up", conditions=["blurred"], decoded=1500, published=1490,
     dropped={"overflow": 7, "late": 1}, waiting=2,
@@ -76,12 +94,56 @@ def _status(sub: str, **fields: Any) -> StreamStatusMessage:
     return StreamStatusMessage(**_envelope("stream_status", 14, sub), **fields)
 
 
+def _zone(model: type[Event], sub: str, **fields: Any) -> Event:
+    event = str(model.model_fields["event"].default)
+    return model.model_validate(
+        {
+            **_envelope("event", 14, f"{event}:{sub}"), "captured_at": CAPTURED,
+            "event_id": message_id(RUN, "gate", 1, 0, "event", f"{event}:{sub}"), **fields,
+        }
+    )  # fmt: skip
+
+
+def zone_events(track: dict[str, Any]) -> list[Event]:
+    """One of each, those that last in several phases."""
+    at: dict[str, Any] = {**track, "zone": "dock", "point": (441.875, 398.5)}
+    since: dict[str, Any] = {"started_at": START, "duration_ms": 560.0}
+    crowd: dict[str, Any] = {"zone": "dock", "by_label": {"person": 2, "car": 1}, "count": 3}
+    way = {"heading_deg": 181.5, "allowed_deg": 0.0, "tolerance_deg": 60.0}
+    counts: dict[str, Any] = {"counts": {"in": 3, "out": 1}, "to_at": CAPTURED, "from_at": START}
+    return [
+        _zone(ZoneEnterMessage, "dock:7", **at, entered_at=START, cause="crossed"),
+        _zone(ZoneExitMessage, "dock:7", **at, entered_at=START, exited_at=CAPTURED,
+              inside_ms=560.0, cause="left"),
+        _zone(DwellMessage, "dock:7:start", **at, started_at=START, duration_ms=0.0,
+              phase="start"),
+        _zone(DwellMessage, "dock:7:update", **at, **since, phase="update"),
+        _zone(DwellMessage, "dock:7:end", **at, **since, phase="end", cause="lost"),
+        _zone(LoiteringMessage, "dock:7", **at, **since, phase="start", limit_ms=500.0,
+              evidence=EVIDENCE),
+        _zone(StoppedMessage, "dock:7", **at, **since, phase="end", limit_ms=500.0, cause="over"),
+        _zone(DirectionViolationMessage, "dock:7", **at, **since, phase="start", **way),
+        _zone(OccupancyMessage, "dock", **crowd, **since, peak=4, phase="update"),
+        _zone(OccupancyMessage, "dock:end", zone="dock", by_label={}, count=0, **since, peak=4,
+              phase="end", cause="epoch"),
+        _zone(OvercrowdingMessage, "dock", **crowd, **since, peak=3, limit=3, phase="start"),
+        _zone(IntervalCountsMessage, "dock", **counts, zone="dock", observed_ms=560.0, peak=3,
+              by_label={"person": {"in": 2, "out": 1}, "car": {"in": 1, "out": 0}}),
+        _zone(IntervalCountsMessage, "door", **counts, line="door", observed_ms=560.0,
+              by_label={}),
+    ]  # fmt: skip
+
+
 def golden() -> list[Message]:
     """In the order in which a stream might tell them."""
     uid = track_uid(RUN, "gate", 7)
     walker = Detection(
         label="person", class_id=0, score=0.8731, box=(412.5, 220.0, 471.25, 398.5),
         track_id=7, track_uid=uid, track_state="confirmed", track_age_ms=480.0,
+        plane=PlanePoint(
+            position_m=(1.25, -7.5), position_uncertainty_m=0.08, speed_m_s=1.41,
+            speed_uncertainty_m_s=0.2, velocity_m_s=(1.0, -1.0),
+        ),
     )  # fmt: skip
     stray = Detection(label="car", class_id=2, score=0.3, box=(0.01, -3.5, 99.99, 1e6))
     track: dict[str, Any] = {"track_id": 7, "track_uid": uid, "label": "person", "class_id": 0}
@@ -93,7 +155,9 @@ def golden() -> list[Message]:
             **_envelope("event", 14, "line_cross:door:7:0"), **track,
             event_id=message_id(RUN, "gate", 1, 0, "event", "line_cross:door:7:0"), line="door",
             direction="in", point=(441.875, 398.5), crossed_at=START, counts={"in": 3, "out": 1},
+            captured_at=CAPTURED, evidence=EVIDENCE, speed_m_s=1.41, speed_uncertainty_m_s=0.2,
         ),
+        *zone_events(track),
         TrackEndMessage(
             **_envelope("track_end", 14, "7"), **track, first_seq=2, last_seq=14,
             captured_at=START, first_captured_at=START - timedelta(milliseconds=480), frames=12,
@@ -106,7 +170,7 @@ def golden() -> list[Message]:
         EndOfStreamMessage(
             **_envelope("end_of_stream", 14), decoded=15, published=12,
             dropped={"overflow": 1, "target_fps": 2}, error='said: "ende" ≠ end',
-            messages={"frame": 12, "event": 1, "track_end": 1, "stream_status": 4,
+            messages={"frame": 12, "event": 14, "track_end": 1, "stream_status": 4,
                       "end_of_stream": 1},
             detections={"person": 12, "car": 1}, tracks={"person": 1},
         ),

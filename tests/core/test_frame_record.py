@@ -19,6 +19,7 @@ from pipeline.core.frame_record import DetectionRow, FrameRecord, to_json
 from pipeline.core.messages import Detection, FrameMessage, Model, Producer, decode, encode
 from pipeline.core.tracks import Tracks
 from pipeline.telemetry import StreamAccount
+from stages.zones import Rules
 from tests.core.any_message import frame_messages
 
 LABELS = ("person", 'bus "7"', "vélo\n")
@@ -59,7 +60,9 @@ class Fixed:
     def __init__(self, tracks: Tracks) -> None:
         self._tracks = tracks
 
-    def update(self, xyxy: F32, score: F32, class_id: I32, time_s: float | None = None) -> Tracks:
+    def update(
+        self, xyxy: F32, score: F32, class_id: I32, time_s: float | None = None, **more: object
+    ) -> Tracks:
         return self._tracks
 
     def reset(self) -> None:
@@ -87,7 +90,7 @@ def test_what_is_made_from_any_arrays_is_what_the_model_writes(
     account = StreamAccount(info.stream_id)
     for _ in range(drops):
         account.drop(account.decode(), "late")
-    composer = Composer(account, PRODUCER, LABELS, Fixed(tracks), [], 0.25, Stopped(now_ns))
+    composer = Composer(account, PRODUCER, LABELS, Fixed(tracks), Rules(), 0.25, Stopped(now_ns))
     *_, record = composer.frame(info, found)[0]
     body = to_json(record)
     message = decode(body)
@@ -130,7 +133,7 @@ def test_detections_can_be_left_out_of_a_copy() -> None:
     found = Detections(
         np.zeros((2, 4), np.float32), np.ones(2, np.float32), np.array([0, 1], np.int32)
     )
-    composer = Composer(StreamAccount("gate"), PRODUCER, LABELS, None, [], 0.25, Stopped(0))
+    composer = Composer(StreamAccount("gate"), PRODUCER, LABELS, None, Rules(), 0.25, Stopped(0))
     (record,) = composer.frame(info, found)[0]
     assert isinstance(record, FrameRecord)
     fewer = record.with_detections([row for row in record.detections if row.label == "person"])

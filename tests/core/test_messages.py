@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as SchemaError
 from pydantic import ValidationError
 
-from pipeline.core import messages
+from pipeline.core.message_parts import Envelope
 from pipeline.core.messages import (
+    SCHEMA,
     FrameMessage,
     Message,
     OtherMessage,
@@ -34,14 +35,15 @@ def _frame() -> dict[str, Any]:
     moment = "2026-01-02T03:04:05.000006Z"
     model = {"name": "m", "sha256": "a" * 64, "precision": "int8", "engine": "e"}
     return {
-        "schema": messages.SCHEMA, "message_id": "0" * 32, "stream_id": "cam", "epoch": 0,
+        "schema": SCHEMA, "message_id": "0" * 32, "stream_id": "cam", "epoch": 0,
         "seq": 7, "published_at": moment, "kind": "frame", "pts_ns": 0, "captured_at": moment,
         "captured_source": "rtcp", "captured_uncertainty_ms": 0.5, "arrived_at": moment,
         "width": 4, "height": 3, "dropped_since_last": {"overflow": 2},
         "producer": {"instance": "i", "version": "v", "run_id": "r", "model": model},
         "detections": [
             {"label": "car", "class_id": 2, "score": 0.5, "box": [0.0, 1.0, 2.0, 3.0],
-             "track_id": None, "track_uid": None, "track_state": None, "track_age_ms": None}
+             "track_id": None, "track_uid": None, "track_state": None, "track_age_ms": None,
+             "plane": None}
         ],
     }  # fmt: skip
 
@@ -63,7 +65,7 @@ def test_the_schema_is_itself_valid_and_names_its_version() -> None:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert schema["title"] == messages.SCHEMA
+    assert schema["title"] == SCHEMA
     json.dumps(schema)
 
 
@@ -139,9 +141,9 @@ def test_ids_of_tracks_differ_by_run_stream_and_number() -> None:
 
 def _event() -> dict[str, Any]:
     """An event of a kind that a later version may know."""
-    envelope = {k: v for k, v in _frame().items() if k in messages._Message.model_fields}
+    envelope = {k: v for k, v in _frame().items() if k in Envelope.model_fields}
     return envelope | {
-        "schema": "eyrie.detections/1.7.0", "kind": "event", "event": "zone_enter", "zone": "dock",
+        "schema": "eyrie.detections/1.7.0", "kind": "event", "event": "fire", "zone": "dock",
     }  # fmt: skip
 
 

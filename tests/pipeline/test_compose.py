@@ -10,7 +10,6 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import DownCause
 from pipeline.core.frame import FrameInfo
 from pipeline.core.frame_record import FrameRecord, Told
-from pipeline.core.geometry import Line
 from pipeline.core.messages import (
     EndOfStreamMessage,
     FrameMessage,
@@ -26,7 +25,7 @@ from pipeline.core.messages import (
 from pipeline.stream import StreamDown, StreamEnded, StreamUp
 from pipeline.telemetry import StreamAccount
 from stages.tracking import Tracker
-from stages.zones.line import LineCounter
+from stages.zones import LineRule, Rules
 
 FRAME_NS = 40_000_000
 MODEL = Model(name="m", sha256="0" * 64, precision="fp32", engine="none")
@@ -57,11 +56,10 @@ def walker(seq: int, score: float = 0.9) -> Detections:
 
 
 def composer(account: StreamAccount, *, tracked: bool = True) -> Composer:
-    line = LineCounter(Line("door", (0, 100), (640, 100)))
+    line = LineRule("door", ((0, 100), (640, 100)))
     tracker = Tracker() if tracked else None
-    return Composer(
-        account, PRODUCER, ("person",), tracker, [line] if tracked else [], 0.25, SystemClock()
-    )
+    rules = Rules((line,)) if tracked else Rules()
+    return Composer(account, PRODUCER, ("person",), tracker, rules, 0.25, SystemClock())
 
 
 def play(composer: Composer, frames: list[tuple[FrameInfo, Detections]]) -> list[Message]:
@@ -179,7 +177,7 @@ def test_what_is_not_finite_is_not_told() -> None:
 
 
 def beating(account: StreamAccount) -> Composer:
-    return Composer(account, PRODUCER, ("person",), None, [], 0.25, SystemClock(), beats=True)
+    return Composer(account, PRODUCER, ("person",), None, Rules(), 0.25, SystemClock(), beats=True)
 
 
 def beat(story: Composer) -> StreamStatusMessage:

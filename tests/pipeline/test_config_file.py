@@ -87,7 +87,7 @@ def test_a_wrong_key_is_named(path: str, value: Any, said: str) -> None:
 def test_impossible_combinations_are_refused() -> None:
     line = {"name": "l", "start": [0, 0], "end": [9, 9]}
     lines = changed("streams.0.lines", [line])
-    with pytest.raises(ConfigError, match="lines count tracks"):
+    with pytest.raises(ConfigError, match="lines, zones, planes are about tracks"):
         parse_config({**lines, "tracking": {"enabled": False}})
     with pytest.raises(ConfigError, match="stream ids must differ, but 'gate' is there 2 times"):
         parse_config({**GOOD, "streams": GOOD["streams"] * 2})

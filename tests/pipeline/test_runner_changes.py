@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.changes import Changes
+from pipeline.config import LineConfig, ZoneConfig
 from pipeline.core.errors import ConfigError, EyrieError
 from pipeline.core.messages import (
     EndOfStreamMessage,
@@ -137,6 +138,25 @@ async def test_a_changed_configuration_restarts_and_the_same_one_does_not(clip: 
     run.assert_accounted()
 
 
+async def test_a_stream_whose_lines_alone_change_goes_on_without_a_restart(clip: Path) -> None:
+    left = LineConfig(name="left", start=(10.0, 0.0), end=(10.0, 90.0))
+    yard = ZoneConfig(name="yard", polygon=((0.0, 0.0), (64.0, 0.0), (0.0, 48.0)))
+    async with Run(camera("a", clip)) as run:
+        await run.more("a")
+        await run.reconfigure(camera("a", clip, lines=(left,), zones=(yard,)))
+        await run.more("a")
+        with pytest.raises(ConfigError, match=r"streams\.a\.zones\[0\]\.classes: 'x' is unknown"):
+            await run.reconfigure(
+                camera("a", clip, zones=(yard.model_copy(update={"classes": ("x",)}),))
+            )
+        run.drain()
+        await run.wait()
+    assert run.statuses("a")[0] == ("up", None)
+    assert ("down", "restarted") not in run.statuses("a")
+    assert {frame.epoch for frame in run.frames("a")} == {0}
+    run.assert_accounted()
+
+
 async def test_files_end_and_start_again_and_keep_their_turns(tmp_path: Path, clip: Path) -> None:
     short = encode(tmp_path / "short.mp4", 12)
     async with Run(
@@ -194,7 +214,7 @@ async def test_what_cannot_be_is_refused_in_one_line(clip: Path, tmp_path: Path)
         folder = {"kind": "files", "pattern": str(tmp_path)}
         refused = [
             (run.add(camera("a", clip)), "streams.a: there is a stream of this id already"),
-            (run.add(camera("b", clip, lines=[line])), "lines count tracks"),
+            (run.add(camera("b", clip, lines=[line])), "lines, zones, planes are about tracks"),
             (run.remove("b"), "streams.b: no such stream; there are: a"),
             (run.pause("b"), "no such stream"),
             (run.resume("b"), "no such stream"),

@@ -8,16 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from pipeline.core.message_events import EVENT_MODELS
 from pipeline.core.messages import Message, decode, encode
 from sinks.parquet import UNFINISHED
 from sinks.parquet_schema import COLUMNS, REASONS, ROWS_OF, TIME_OF, Table
 
+_OF_TRACK = ("track_id", "track_uid", "track_state", "track_age_ms")
 _KINDS = {table: kind for kind, table in ROWS_OF.items()}
 _PARTITIONS = ds.partitioning(
     pa.schema([("stream_id", pa.string()), ("date", pa.string()), ("hour", pa.int32())]),
     flavor="hive",
 )
-_TEXTS = ("metrics", "heartbeat", "messages", "detections", "tracks")
+_TEXTS = ("metrics", "heartbeat", "messages", "detections", "tracks", "by_label", "evidence")
+_EVENTS = {str(model.model_fields["event"].default): model.model_fields for model in EVENT_MODELS}
 
 
 def rows_of(folder: Path, table: Table) -> list[dict[str, Any]]:
@@ -64,7 +67,7 @@ def bodies(folder: Path) -> dict[str, list[bytes]]:
 
 
 def _detection(row: dict[str, Any]) -> dict[str, Any]:
-    keys = ("label", "class_id", "score", "track_id", "track_uid", "track_state", "track_age_ms")
+    keys = ("label", "class_id", "score", "plane", *_OF_TRACK)
     return {key: row[key] for key in keys} | {"box": [row[k] for k in ("x1", "y1", "x2", "y2")]}
 
 
@@ -81,8 +84,10 @@ def _message(table: Table, row: dict[str, Any], boxes: dict[str, list[dict[str, 
         assert row.pop("detections") == len(found)
         plain["detections"] = found
     if table == "events":
-        plain["point"] = [row.pop("point_x"), row.pop("point_y")]
-        plain["counts"] = {"in": row.pop("counts_in"), "out": row.pop("counts_out")}
+        row["point"] = [row.pop("point_x"), row.pop("point_y")]
+        row["counts"] = {"in": row.pop("counts_in"), "out": row.pop("counts_out")}
+        known = {*_EVENTS[row["event"]], "schema", "stream_id"}
+        row = {key: value for key, value in row.items() if key in known}
     for key, value in row.items():
         if key in _TEXTS and isinstance(value, str):
             plain[key] = json.loads(value)

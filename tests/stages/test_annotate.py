@@ -12,7 +12,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.geometry import Line
 from pipeline.core.tracks import Tracks
 from stages.annotate import colour_of, draw
-from stages.zones import LineCounter
+from stages.zones import LineCounter, ZonePicture
 
 LABELS = ("person", "bicycle", "car")
 
@@ -86,6 +86,30 @@ def test_a_line_shows_its_counts() -> None:
     assert (changed[:, 0] < 205).all(), "more than the text changed"
 
 
+SQUARE = np.array([(150, 100), (350, 100), (350, 220), (150, 220)], np.float64)
+
+
+def test_a_zone_is_tinted_inside_and_shows_how_many_are_in_it() -> None:
+    empty, one = (
+        draw(_grey(), Tracks.empty(), LABELS, zones=[ZonePicture("yard", SQUARE, count, False)])
+        for count in (0, 1)
+    )
+    touched = _touched(_grey(), empty)
+    assert touched[104:216, 154:346].all()
+    assert not touched[230:].any()
+    changed = np.argwhere(_touched(empty, one))
+    assert len(changed)
+    assert (changed[:, 0] < 105).all(), "more than the text changed"
+
+
+def test_a_crowded_zone_has_another_colour() -> None:
+    calm, crowded = (
+        draw(_grey(), Tracks.empty(), LABELS, zones=[ZonePicture("yard", SQUARE, 3, is_crowded)])
+        for is_crowded in (False, True)
+    )
+    assert _touched(calm, crowded)[120:216, 154:346].all()
+
+
 def test_the_caption_is_a_bar_at_the_top() -> None:
     touched = _touched(_grey(), draw(_grey(), Tracks.empty(), LABELS, caption="cam-1"))
     assert touched[0].all()
@@ -125,7 +149,9 @@ def test_boxes_and_lines_far_outside_do_no_harm(
 ) -> None:
     line = Line("far", (ends[0], ends[1]), (ends[2], ends[3] + 2e6))
     tracks = _tracks(*boxes, class_id=class_id)
-    assert draw(_grey(), tracks, LABELS, [LineCounter(line)]).shape == (270, 480, 3)
+    zone = ZonePicture("far", np.array([ends[:2], ends[2:], (0.0, 1e6)]), 0, False)
+    drawn = draw(_grey(), tracks, LABELS, [LineCounter(line)], zones=[zone])
+    assert drawn.shape == (270, 480, 3)
 
 
 @given(st.integers(0, 10_000))

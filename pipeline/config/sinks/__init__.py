@@ -19,6 +19,7 @@ from pipeline.config.sinks.section import (
     SpoolConfig,
     SpooledSection,
 )
+from pipeline.config.sinks.tracks import HeatmapSinkConfig, TrajectoriesSinkConfig
 from pipeline.config.sinks.webhook import WebhookSinkConfig
 
 SinkConfig = Annotated[
@@ -28,11 +29,14 @@ SinkConfig = Annotated[
     | MqttSinkConfig
     | VideoSinkConfig
     | ParquetSinkConfig
-    | WebhookSinkConfig,
+    | WebhookSinkConfig
+    | HeatmapSinkConfig
+    | TrajectoriesSinkConfig,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
+    "HeatmapSinkConfig",
     "JsonLinesSinkConfig",
     "KafkaSinkConfig",
     "MqttSinkConfig",
@@ -44,6 +48,7 @@ __all__ = [
     "SinkSection",
     "SpoolConfig",
     "SpooledSection",
+    "TrajectoriesSinkConfig",
     "VideoSinkConfig",
     "WebhookSinkConfig",
 ]

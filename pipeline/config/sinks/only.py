@@ -20,6 +20,7 @@ class OnlyConfig(Section):
     classes: Annotated[frozenset[_Text], Field(min_length=1)] | None = None
     min_score: Fraction = 0.0
     lines: Annotated[frozenset[Identifier], Field(min_length=1)] | None = None
+    zones: Annotated[frozenset[Identifier], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _every_key_has_a_kind(self) -> Self:
@@ -32,4 +33,6 @@ class OnlyConfig(Section):
             raise ValueError("min_score is of no use: only frame messages have scores")
         if self.lines is not None and "event" not in kinds:
             raise ValueError("lines is of no use: only messages of kind event have a line")
+        if self.zones is not None and "event" not in kinds:
+            raise ValueError("zones is of no use: only messages of kind event have a zone")
         return self

@@ -87,6 +87,12 @@ class StreetScene:
             image = np.zeros_like(self._background)
             yield self._paint(Painter(image), self._near_picture(world), number)[0]
 
+    def places(self) -> Iterator[dict[int, tuple[float, float]]]:
+        """Where the middle of everyone is on the ground in every frame: world x and y in metres, by
+        `track_id`, in the picture or not."""
+        for _, world in self._worlds():
+            yield {actor.ident: (actor.pose.x, actor.pose.y) for actor in world.actors()}
+
     def crossings(self, line: PictureLine) -> list[Crossing]:
         """Who crosses the line in all frames; see the module `truth` for what counts. Raises
         ValueError for a scene without end."""

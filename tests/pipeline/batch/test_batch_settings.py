@@ -39,7 +39,7 @@ def test_the_number_of_threads_is_fixed_whatever_the_machine_has() -> None:
         ("sinks=[]", "sinks: not a key of a batch"),
         ("fps=-1", "fps: "),
         ("model.nme=x", "model.nme: unknown key"),
-        ("lines=[{name: a}]", "lines[0].start: missing"),
+        ("lines=[{name: a}]", "lines[0]: a line has start and end, or points"),
     ],
 )
 def test_wrong_keys_are_named_as_they_were_given(override: str, said: str) -> None:

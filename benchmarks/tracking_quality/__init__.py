@@ -1,0 +1,1 @@
+"""Tracking quality on synthetic scenes with a noisy detector."""

@@ -1,0 +1,1 @@
+"""Sinks that add messages up: where tracks stay, and which way they go."""

@@ -1,0 +1,101 @@
+"""Events that last for a track in a zone: told once they have lasted long enough, now and then
+while they go on, and when they are over."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pipeline.core.arrays import I64
+from pipeline.core.messages import EndCause, Phase
+from stages.zones.presence import Key
+from stages.zones.rules import StayRule
+from stages.zones.sight import Columns, pairs
+
+NEVER: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message of one of them: how long from `since_ns` until `now_ns`."""
+
+    place: int
+    column: int
+    phase: Phase
+    since_ns: int
+    now_ns: int
+    cause: EndCause | None = None
+
+
+class Lasting:
+    """One kind of event in Z zones; a rule that is None asks for nothing. Each track has one at a
+    time in each zone."""
+
+    def __init__(self, rules: Sequence[StayRule | None], columns: Columns) -> None:
+        self._rules, self._columns = rules, columns
+        self.limits_ns: I64 = np.array([rule.limit_ns if rule else 0 for rule in rules], np.int64)
+        self._asked = [rule is not None for rule in rules]
+        self._due = columns.table(len(rules), NEVER, np.int64)
+        self._since = columns.table(len(rules), NEVER, np.int64)
+        self._next_ns = NEVER
+        """Nothing is due earlier."""
+        self._told_ns: dict[Key, int] = {}
+        """Of those that have been told and are not over."""
+
+    def begin(self, place: int, column: int, since_ns: int) -> None:
+        """What may become one begins."""
+        if self._asked[place]:
+            self._since.now[place, column] = since_ns
+            due_ns = since_ns + int(self.limits_ns[place])
+            self._due.now[place, column] = due_ns
+            self._next_ns = min(self._next_ns, due_ns)
+
+    def has_begun(self, place: int, column: int) -> bool:
+        """And is not over, whether or not it has been told."""
+        return bool(self._since.now[place, column] != NEVER)
+
+    def stop(self, place: int, column: int, now_ns: int, cause: EndCause) -> list[Told]:
+        """It is over: told where it has been told. Never earlier than it was told last."""
+        told_ns = self._told_ns.pop((place, column), None)
+        since_ns = int(self._since.now[place, column])
+        self._due.now[place, column] = self._since.now[place, column] = NEVER
+        if told_ns is None:
+            return []
+        return [Told(place, column, "end", since_ns, max(now_ns, told_ns), cause)]
+
+    def restart(self, places: I64, columns: I64, now_ns: int) -> list[Told]:
+        """What there is at these pairs is over, and may begin anew."""
+        told = []
+        if self._told_ns:
+            pairs = set(zip(places.tolist(), columns.tolist(), strict=True))
+            for place, column in [key for key in self._told_ns if key in pairs]:
+                told += self.stop(place, column, now_ns, "over")
+        self._since.now[places, columns] = now_ns
+        due_ns = now_ns + self.limits_ns[places]
+        self._due.now[places, columns] = due_ns
+        self._next_ns = min(self._next_ns, int(due_ns.min(initial=NEVER)))
+        return told
+
+    def tick(self, now_ns: int) -> Iterator[Told]:
+        """Those that are due in this frame, of tracks that are seen in it."""
+        if now_ns < self._next_ns:
+            return
+        due = pairs(self._due.now <= now_ns)
+        for place, column in zip(*(axis.tolist() for axis in due), strict=True):
+            if self._columns.seen_ns.now[column] != now_ns:
+                continue
+            phase: Phase = "update" if (place, column) in self._told_ns else "start"
+            self._told_ns[place, column] = now_ns
+            since_ns = int(self._since.now[place, column])
+            self._due.now[place, column] = self._after_ns(place, since_ns, now_ns)
+            yield Told(place, column, phase, since_ns, now_ns)
+        self._next_ns = int(self._due.now.min(initial=NEVER))
+
+    def _after_ns(self, place: int, since_ns: int, now_ns: int) -> int:
+        """The first whole multiple of `every_ns` behind the limit that is still to come."""
+        rule = self._rules[place]
+        if rule is None or rule.every_ns is None:
+            return NEVER
+        first_ns = since_ns + rule.limit_ns
+        return first_ns + ((now_ns - first_ns) // rule.every_ns + 1) * rule.every_ns

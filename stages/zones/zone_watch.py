@@ -1,0 +1,157 @@
+"""The zones of one stream: what their rules ask for, frame by frame."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from pipeline.core.messages import EndCause
+from pipeline.core.tracks import Tracks
+from stages.zones.anchors import Anchors
+from stages.zones.crowd import Crowds
+from stages.zones.happenings import Entered, Happening, Left, Stay, StayKind
+from stages.zones.lasting import Lasting, Told
+from stages.zones.movement import Headings, Stopped
+from stages.zones.presence import Passage, Presence
+from stages.zones.rules import Size, ZoneRule
+from stages.zones.schedule import Schedules
+from stages.zones.sight import Columns, Moment, Sight, pairs
+from stages.zones.tally import Tallies
+
+_MOVING: Final[tuple[StayKind, ...]] = ("stopped", "direction_violation")
+
+
+class ZoneWatch:
+    """All zones of one stream, for pictures of one size."""
+
+    def __init__(self, rules: Sequence[ZoneRule], size: Size) -> None:
+        self.rules = rules
+        anchors = Anchors([rule.anchor for rule in rules])
+        self._rows = anchors.rows
+        columns = self._columns = Columns(anchors)
+        self._presence = Presence(rules, size, columns, anchors.rows)
+        self._stopped = Stopped(rules, columns, anchors.rows)
+        self._headings = Headings(rules, size, columns, anchors.rows)
+        self._lasting: dict[StayKind, Lasting] = {
+            "dwell": Lasting([rule.dwell for rule in rules], columns),
+            "loitering": Lasting([rule.loitering for rule in rules], columns),
+            "stopped": self._stopped.lasting,
+            "direction_violation": self._headings.lasting,
+        }
+        self._watches_moves = any(rule.stopped or rule.direction for rule in rules)
+        self._crowds = Crowds(rules, columns, self._presence)
+        self._schedules = Schedules([rule.schedule for rule in rules])
+        intervals = [rule.interval_ns for rule in rules]
+        self._tallies = Tallies([rule.name for rule in rules], intervals, zones=True)
+        self._last_ns = 0
+
+    def counts(self) -> list[int]:
+        """How many tracks are inside each zone."""
+        counts: list[int] = self._presence.counts.tolist()
+        return counts
+
+    def is_crowded(self, place: int) -> bool:
+        """Whether a zone is overcrowded."""
+        return self._crowds.is_over(place)
+
+    def update(self, tracks: Tracks, moment: Moment, elapsed_ns: int) -> list[Happening]:
+        """The next frame of an epoch."""
+        if not self.rules:
+            return []
+        self._last_ns = moment.pts_ns
+        counts = self._presence.counts
+        told: list[Happening] = [*self._tallies.turn(moment.captured_ns, elapsed_ns, counts)]
+        told += self._turn_schedules(moment)
+        sight, xyxy = self._columns.see(tracks, moment.pts_ns)
+        active = np.array(self._schedules.active, np.bool_)[:, None]
+        passages = self._presence.update(sight, active)
+        moves = self._moves(sight, passages)
+        self._columns.remember(sight, xyxy)
+        told += self._pass(passages)
+        told += [self._stay(kind, one) for kind, some in moves.items() for one in some]
+        told += self._end(tracks.ended.tolist(), "lost")
+        for kind, lasting in self._lasting.items():
+            told += [self._stay(kind, one) for one in lasting.tick(moment.pts_ns)]
+        return told + self._crowds.update(moment.pts_ns)
+
+    def close(self, cause: EndCause, *, for_good: bool) -> list[Happening]:
+        """All tracks are over: at the end of an epoch, or of these zones."""
+        told = self._end(None, cause)
+        told += self._crowds.close(range(len(self.rules)), self._last_ns, cause)
+        return [*told, *self._tallies.close()] if for_good else told
+
+    def _turn_schedules(self, moment: Moment) -> list[Happening]:
+        told: list[Happening] = []
+        for place in self._schedules.look(moment.captured_ns):
+            if self._schedules.active[place]:
+                self._presence.forget_ways(place)
+                continue
+            told += self._pass(self._presence.empty(place, "schedule"))
+            told += self._crowds.close([place], moment.pts_ns, "schedule")
+        return told
+
+    def _moves(self, sight: Sight, passages: Sequence[Passage]) -> dict[StayKind, list[Told]]:
+        """What is over because a track moves again, or goes the right way."""
+        if not self._watches_moves:
+            return {}
+        places, at = pairs(self._presence.inside[:, sight.columns])
+        entered = np.zeros(len(places), np.bool_)
+        for passage in passages:
+            if passage.cause is None:
+                same = (places == passage.place) & (sight.columns[at] == passage.column)
+                entered |= same
+        return {
+            "stopped": self._stopped.update(sight, places, at, entered),
+            "direction_violation": self._headings.update(sight, places, at, entered),
+        }
+
+    def _end(self, track_ids: Sequence[int] | None, cause: EndCause) -> list[Happening]:
+        """Tracks are over, None: all."""
+        live = self._columns.live if track_ids is None else self._columns.columns_of(track_ids)
+        if not live:
+            return []
+        told = self._pass(self._presence.leave(live, cause))
+        self._columns.free(live)
+        return told
+
+    def _pass(self, passages: Iterable[Passage]) -> list[Happening]:
+        """What follows from tracks that enter and leave."""
+        told: list[Happening] = []
+        for passage in passages:
+            place, column = passage.place, passage.column
+            rule, track_id = self.rules[place], int(self._columns.track_id.now[column])
+            class_id = int(self._columns.class_id.now[column])
+            self._tallies.add(place, class_id, inward=passage.cause is None)
+            if rule.passages:
+                told.append(_told(passage, rule.name, track_id, class_id))
+            for kind, lasting in self._lasting.items():
+                if passage.cause is not None:
+                    over = lasting.stop(place, column, passage.at_ns, passage.cause)
+                    told += [self._stay(kind, one) for one in over]
+                elif kind not in _MOVING:
+                    lasting.begin(place, column, passage.at_ns)
+        return told
+
+    def _stay(self, kind: StayKind, told: Told) -> Stay:
+        place, column = told.place, told.column
+        return Stay(
+            kind,
+            told.phase,
+            self.rules[place].name,
+            int(self._columns.track_id.now[column]),
+            int(self._columns.class_id.now[column]),
+            self._columns.point(int(self._rows[place]), column),
+            told.since_ns,
+            told.now_ns,
+            int(self._lasting[kind].limits_ns[place]),
+            told.cause,
+            self._headings.way(place, column) if kind == "direction_violation" else None,
+        )
+
+
+def _told(passage: Passage, zone: str, track_id: int, class_id: int) -> Entered | Left:
+    point, at_ns = passage.point, passage.at_ns
+    if passage.cause is None:
+        how: Literal["crossed", "appeared"] = "crossed" if passage.crossed else "appeared"
+        return Entered(zone, track_id, class_id, point, at_ns, how)
+    return Left(zone, track_id, class_id, point, passage.since_ns, at_ns, passage.cause)

@@ -1,0 +1,120 @@
+"""The writer of evidence: bounded, counted, whole files only."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import evidence_outlet
+from pipeline.core.errors import SinkUnavailable
+from pipeline.evidence_outlet import EvidenceOutlet
+from stages.evidence.base import SnapshotJob
+from stages.evidence.keep import Keeper
+
+PICTURE = np.full((48, 64, 3), 90, np.uint8)
+
+
+def job(number: int, folder: str = "gate") -> SnapshotJob:
+    return SnapshotJob("frame", f"{folder}/{number:032x}-frame.jpg", PICTURE, 85)
+
+
+def outlet(folder: Path, capacity: int = 4, most_bytes: int | None = None) -> EvidenceOutlet:
+    made = EvidenceOutlet(folder, Keeper(folder, most_bytes, None), capacity)
+    made.open()
+    return made
+
+
+def finish(made: EvidenceOutlet) -> None:
+    """Run its loop to the end, in a thread of its own as the runner does."""
+    made.close()
+    ((_, loop),) = made.loops
+    thread = threading.Thread(target=loop)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_what_has_a_place_is_written(tmp_path: Path) -> None:
+    made = outlet(tmp_path)
+    assert all(made.reserve("frame") and made.submit(job(n)) for n in range(4))
+    finish(made)
+    report = made.report()
+    files = sorted(tmp_path.glob("gate/*"))
+    assert [f.name for f in files] == [f"{n:032x}-frame.jpg" for n in range(4)]
+    assert (report.written, report.dropped, report.waiting) == ({"frame": 4}, {}, 0)
+    assert report.bytes == sum(f.stat().st_size for f in files)
+
+
+def test_a_full_writer_says_so_and_counts(tmp_path: Path) -> None:
+    made = outlet(tmp_path, capacity=2)
+    assert [made.reserve("frame") for _ in range(4)] == [True, True, False, False]
+    assert made.report().dropped == {"writer_busy": 2}
+    assert made.submit(job(1))
+    assert made.submit(job(2))
+    assert not made.reserve("clip")
+    finish(made)
+    assert made.report().written == {"frame": 2}
+    assert made.reserve("frame")
+
+
+def test_a_place_that_is_given_back_is_free(tmp_path: Path) -> None:
+    made = outlet(tmp_path, capacity=1)
+    assert made.reserve("clip")
+    made.release("clip", "no_key_frame")
+    assert made.reserve("clip")
+    assert made.report().dropped == {"no_key_frame": 1}
+
+
+def test_bytes_in_memory_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence_outlet, "MOST_WAITING_BYTES", 2 * PICTURE.nbytes)
+    made = outlet(tmp_path)
+    assert all(made.reserve("frame") for _ in range(3))
+    assert [made.submit(job(n)) for n in range(3)] == [True, True, False]
+    assert made.report().dropped == {"memory": 1}
+    assert not made.reserve("frame")
+    finish(made)
+    assert made.report().written == {"frame": 2}
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_next_one_is_written(tmp_path: Path) -> None:
+    (tmp_path / "gate").write_text("a file where a folder belongs")
+    made = outlet(tmp_path)
+    for number, folder in ((1, "gate"), (2, "yard")):
+        assert made.reserve("frame")
+        assert made.submit(job(number, folder))
+    finish(made)
+    report = made.report()
+    assert (report.written, report.dropped) == ({"frame": 1}, {"failed": 1})
+    assert report.note is not None
+    assert f"{1:032x}" in report.note
+    assert "\n" not in report.note
+
+
+def test_what_waits_at_an_abort_is_counted(tmp_path: Path) -> None:
+    made = outlet(tmp_path)
+    assert all(made.reserve("frame") for _ in range(3))
+    assert made.submit(job(1))
+    made.abort()
+    assert not made.submit(job(2))
+    made.release("frame", "no_picture")
+    finish(made)
+    report = made.report()
+    assert report.dropped == {"stopped": 2, "no_picture": 1}
+    assert report.waiting == 0
+    assert list(tmp_path.glob("gate/*")) == []
+
+
+def test_old_files_make_room(tmp_path: Path) -> None:
+    made = outlet(tmp_path, most_bytes=1)
+    assert all(made.reserve("frame") and made.submit(job(n)) for n in range(3))
+    finish(made)
+    assert [f.name for f in tmp_path.glob("gate/*")] == [f"{2:032x}-frame.jpg"]
+    assert made.report().deleted == 2
+
+
+def test_a_folder_that_cannot_be_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = EvidenceOutlet(tmp_path / "file" / "kept", Keeper(tmp_path, None, None), 4)
+    with pytest.raises(SinkUnavailable, match=r"evidence\.folder .*file/kept: Not a directory"):
+        made.open()
