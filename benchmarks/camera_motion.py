@@ -90,11 +90,11 @@ def judge(seconds: float, take: Take) -> tuple[dict[str, TrackScores], dict[Meth
     )
     measured = look(recording, ("flow", "ecc"))
     family, unknown = Family("takes", (take,)), [None] * len(recording.found)
-    tracks = {
+    tracks: dict[str, list[Tracks]] = {
         "none": follow(recording, [*unknown], camera_from_boxes=False),
         "boxes": follow(recording, [*unknown]),
-        **{method: follow(recording, one.affines) for method, one in measured.items()},
     }
+    tracks |= {method: follow(recording, one.affines) for method, one in measured.items()}
     return {way: score(family, recording, of)[0] for way, of in tracks.items()}, measured
 
 
@@ -124,7 +124,8 @@ def main() -> None:
 
 
 def _cell(figures: Mapping[str, float | int]) -> str:
-    return f"{figures['hota']:.1f} / {figures['idf1']:.1f} / {figures['id_switches']}"
+    hota, idf1 = 100 * figures["hota"], 100 * figures["idf1"]
+    return f"{hota:.1f} / {idf1:.1f} / {figures['id_switches']}"
 
 
 if __name__ == "__main__":

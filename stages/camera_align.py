@@ -16,7 +16,7 @@ _CORNER_QUALITY = 0.01
 _CORNER_APART_PX = 5
 _LEAST_CORNERS = 12
 _WINDOW_PX = (11, 11)
-_PYRAMID_LEVELS = 3
+_PYRAMID_LEVELS = 4
 _LUCAS_KANADE_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
 _AGREE_PX = 0.7
 _LEAST_SPREAD = 0.08
@@ -93,7 +93,8 @@ def affine_by_correlation(before: U8, now: U8, free_before: U8, free_now: U8) ->
     if mask.mean() < _LEAST_FREE:
         return None
     window = cv2.createHanningWindow(size, cv2.CV_32F)
-    (shift_x, shift_y), _ = cv2.phaseCorrelate(one * mask, other * mask, window)
+    level = np.float32(one[mask > 0].mean())  # or the mask's own edges would be what correlates
+    (shift_x, shift_y), _ = cv2.phaseCorrelate((one - level) * mask, (other - level) * mask, window)
     begin = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float32)
     try:
         share, affine = cv2.findTransformECC(
