@@ -10,7 +10,6 @@ import numpy as np
 import yaml
 
 from pipeline import Pipeline
-from pipeline.config import TrackingConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger
@@ -45,7 +44,7 @@ def tracks_of_detections(
 ) -> list[Tracks]:
     """Our tracker over detections of a file. Raises `ConfigError` for wrong parameters."""
     try:
-        tracker = Tracker(**{**TrackingConfig().tracker_params, **params})
+        tracker = Tracker(**params)
     except (TypeError, ValueError) as error:
         raise ConfigError("--set", str(error).replace("TrackerParams.__init__() ", "")) from None
     if len(found) and not (found.conf.min() >= 0 and found.conf.max() <= 1):

@@ -11,7 +11,7 @@ from stages.tracking.motion import warped
 
 _KEPT = 4
 _DIRECTION_S = 0.15  # observations nearer than that tell more of noise than of direction
-_SURE_SHARE = 0.2  # of its height: a way from which on the direction is fully believed
+_SURE_SHARE = 0.07  # of its height: a way from which on the direction is fully believed
 
 
 class History:

@@ -27,7 +27,7 @@ def test_going_on_is_best_and_turning_back_worst() -> None:
 def test_a_direction_of_a_short_way_counts_little_and_of_none_nothing() -> None:
     ahead = np.array([[500, 0, 540, 100]], np.float32)
     assert abs(_walk(0).onward(ahead).item()) == 0
-    assert 0 < _walk(1).onward(ahead).item() < 0.1
+    assert 0 < _walk(0.3).onward(ahead).item() < 0.1
     assert _walk(10).onward(ahead).item() == pytest.approx(0.5)
 
 
