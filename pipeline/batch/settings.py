@@ -90,7 +90,8 @@ class Settings:
 
 def load(path: Path | None, overrides: Sequence[str], options: dict[str, Any]) -> Settings:
     """The settings from a YAML file with the keys `model`, `tracking`, `batch`, `fps`,
-    `max_frames`, `lines`, `zones` and `masks`, then `--set`, then `options` by dotted key (None: not given).
+    `max_frames`, `lines`, `zones` and `masks`, then `--set`, then `options` by dotted key (None:
+    not given).
 
     `model.threads` is 1 where nothing is said: how a sum is split among threads may decide its last
     bit, so the number of threads is a part of the settings, and must not follow that of workers.

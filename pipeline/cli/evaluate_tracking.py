@@ -105,6 +105,8 @@ def run_evaluate_tracking(request: Request) -> int:
     if len(given) > 1:
         raise ConfigError("", "give one of --detections, --tracks and --video")
     sequences = find_sequences(request.truth)
+    for sequence in sequences:
+        _check_spared(request, sequence, given)
     scores: dict[int, dict[str, TrackScores]] = {number: {} for number in request.class_ids}
     for sequence in sequences:
         truth, found = _tables(request, sequence, alone=len(sequences) == 1)
@@ -122,6 +124,20 @@ def run_evaluate_tracking(request: Request) -> int:
         else:
             request.json_file.write_text(text + "\n", encoding="utf-8")
     return 0
+
+
+def _check_spared(request: Request, sequence: Sequence, given: list[Path]) -> None:
+    """Raises `ConfigError` where results would be written over what is read."""
+    own = f"{sequence.name}.txt"
+    inputs = [sequence.truth, sequence.truth.parent.parent / "det" / "det.txt", *given]
+    for folder in given:
+        inputs += [folder / own, folder / sequence.name / "det" / "det.txt"]
+    targets = {"--json": request.json_file, "--out": request.out and request.out / own}
+    for option, target in targets.items():
+        if target is None or not target.is_file():
+            continue
+        if any(path.is_file() and path.samefile(target) for path in inputs):
+            raise ConfigError(option, f"{target} is read by this command: give another place")
 
 
 def _tables(request: Request, sequence: Sequence, alone: bool) -> tuple[MotTable, MotTable]:

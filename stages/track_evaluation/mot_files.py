@@ -19,6 +19,8 @@ from pipeline.core.tracks import Tracks
 PEDESTRIAN = 1
 LONGEST_FRAMES = 10_000_000
 _LEAST, _MOST = 6, 10
+_LARGEST_ID = 2**53  # float64 holds whole numbers up to here
+_LARGEST_CLASS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,11 @@ def _parsed(line: str, where: str) -> tuple[float, ...]:
     frame, conf = values[0], values[6] if len(values) > 6 else 1.0
     if frame != int(frame) or not 1 <= frame <= LONGEST_FRAMES:
         raise ConfigError(where, f"frame {cells[0].strip()} is no whole number from 1 on")
-    if values[1] != int(values[1]):
-        raise ConfigError(where, f"id {cells[1].strip()} is no whole number")
+    if values[1] != int(values[1]) or abs(values[1]) > _LARGEST_ID:
+        raise ConfigError(where, f"id {cells[1].strip()} is no whole number up to {_LARGEST_ID}")
     kind = values[7] if len(values) > 7 else -1.0
+    if kind > _LARGEST_CLASS:
+        raise ConfigError(where, f"class {cells[7].strip()} is beyond {_LARGEST_CLASS}")
     return (*values[:6], conf, float(PEDESTRIAN) if kind < 0 else kind)
 
 

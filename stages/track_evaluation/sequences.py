@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import ConfigError
+from stages.track_evaluation.mot_files import LONGEST_FRAMES
 
 USUAL_FPS = 30.0
 
@@ -69,4 +70,6 @@ def _sequence(name: str, truth: Path, folder: Path) -> Sequence:
     for key, value in (("frameRate", fps), ("seqLength", frames)):
         if value is not None and not 0 < value < 1e9:
             raise ConfigError(str(file), f"{key} {value:g} is not above 0")
+    if frames is not None and frames > LONGEST_FRAMES:
+        raise ConfigError(str(file), f"seqLength {frames} is beyond {LONGEST_FRAMES}")
     return Sequence(name, truth, fps, frames)

@@ -24,6 +24,7 @@ _TOLERANCE = 0.06  # of an object's size: what people do on their own from frame
 _FARTHEST = (3.0, 1.5)  # heights by which everything may be displaced, across and along
 _SAME_HEIGHT = 0.25  # in log
 _ROUNDS = 3
+_MOST_CELLS = 4_000_000  # 32 MB of votes; thin boxes far apart would need any number
 
 
 def camera_motion(expected: F32, seen: F32) -> F64 | None:
@@ -80,9 +81,13 @@ def _common_shift(expected: F64, seen: F64) -> F64 | None:
     if len(track) < LEAST_PAIRS:
         return None
     votes = apart[near]
-    cell = np.floor(votes / (0.5 * width)).astype(np.int64)
+    side = max(0.5 * width, 0.05 * height)  # else boxes without width have no end of cells
+    cell = np.floor(votes / side).astype(np.int64)
     cell -= cell.min(axis=0)
-    ballot = np.zeros(tuple(cell.max(axis=0) + 3))
+    across, along = (int(most) + 3 for most in cell.max(axis=0))
+    if across * along > _MOST_CELLS:
+        return None
+    ballot = np.zeros((across, along))
     once = np.unique(np.column_stack([track, cell]), axis=0)
     np.add.at(ballot, (once[:, 1] + 1, once[:, 2] + 1), 1)
     four = ballot[:-1, :-1] + ballot[1:, :-1] + ballot[:-1, 1:] + ballot[1:, 1:]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.arrays import F32, I32, I64, AnyArray
+from stages.tracking.motion import FARTHEST_PX
 
-FARTHEST_PX = 1e7  # beyond it, areas of float32 boxes lose all meaning
+MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,9 @@ def admit(
     xyxy: F32, score: F32, class_id: I32, features: F32 | None, low_score: float
 ) -> tuple[Found, int]:
     """The detections that are boxes and score at least `low_score`, and how many are no boxes: not
-    finite, reversed or empty. Scores are clipped to [0, 1]. Raises `ValueError` when shapes do not
-    fit together."""
+    finite, reversed or empty. Scores are clipped to [0, 1]. Of more than `MOST` the best are taken:
+    one stream gone mad must not hold up the others. Raises `ValueError` when shapes do not fit
+    together."""
     count = len(score)
     shapes = (xyxy.shape, score.shape, class_id.shape)
     if shapes != ((count, 4), (count,), (count,)):
@@ -48,6 +50,9 @@ def admit(
     near = (np.abs(xyxy) < FARTHEST_PX).all(axis=1)
     sound = near & (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1) & ~np.isnan(score)
     row = np.flatnonzero(sound & (score >= low_score))
+    if len(row) > MOST:
+        best = np.lexsort((xyxy[row, 1], xyxy[row, 0], -score[row]))[:MOST]
+        row = np.sort(row[best])
     found = Found(
         xyxy[row].astype(np.float32, copy=False),
         np.clip(score[row], 0, 1).astype(np.float32, copy=False),

@@ -7,7 +7,7 @@ not.
 import numpy as np
 
 from pipeline.core.arrays import F32, F64, AnyArray
-from stages.tracking.motion import warped
+from stages.tracking.motion import FARTHEST_PX, warped
 
 _KEPT = 4
 _DIRECTION_S = 0.15  # observations nearer than that tell more of noise than of direction
@@ -51,7 +51,7 @@ class History:
         """Move with the camera: `affine` (2, 3), pixels before -> pixels now."""
         self.box = warped(affine, self.box)
         moved = self.centre @ affine[:, :2].T + affine[:, 2]
-        self.centre = moved.astype(np.float32)
+        self.centre = np.clip(moved, -FARTHEST_PX, FARTHEST_PX).astype(np.float32)
 
     def onward(self, xyxy: F32) -> F32:
         """(T, N) in [-0.5, 0.5]: how well each of the boxes (N, 4) lies in the direction in which

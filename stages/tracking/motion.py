@@ -19,6 +19,7 @@ TICKS_PER_S = 30.0
 _POSITION_WEIGHT = 1 / 20
 _VELOCITY_WEIGHT = 1 / 160
 _LEAST_SIZE_PX = 1.0
+FARTHEST_PX = 1e6  # beyond it, float32 has no room for the sides of a small box
 
 
 def to_centre(xyxy: AnyArray) -> F64:
@@ -94,6 +95,9 @@ class Motion:
         self.mean[0, :, :2] += affine[:, 2]
         self.mean[:, :, 2:] *= grown
         self.cov *= grown**2
+        # so that a camera that is told to zoom in for ever overflows nothing
+        np.clip(self.mean, -FARTHEST_PX, FARTHEST_PX, out=self.mean)
+        np.minimum(self.cov, FARTHEST_PX**2, out=self.cov)
 
     def boxes(self) -> F32:
         """(T, 4) expected boxes, xyxy float32."""
@@ -115,7 +119,8 @@ def warped(affine: F64, xyxy: F32) -> F32:
     centre = to_centre(xyxy)
     half = centre[:, 2:] * (growth(affine) / 2)
     at = centre[:, :2] @ affine[:, :2].T + affine[:, 2]
-    return np.concatenate([at - half, at + half], axis=1).astype(np.float32)
+    moved: F64 = np.clip(np.concatenate([at - half, at + half], axis=1), -FARTHEST_PX, FARTHEST_PX)
+    return moved.astype(np.float32)
 
 
 def _scale(position: F64) -> F64:

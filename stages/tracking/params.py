@@ -1,6 +1,7 @@
 """What can be set on a tracker, with the ranges in which it makes sense."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 _SHARES = (
     "high_score", "low_score", "birth_score", "least_iou", "least_iou_low", "least_iou_last",
@@ -10,7 +11,8 @@ _SHARES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerParams:
-    """Settings of one tracker. Raises `ValueError` that names the field and shows the value.
+    """Settings of one tracker. Raises `ValueError`, or `TypeError` for what is no number, that
+    names the field and shows the value.
 
     Scores, in [0, 1], with `low_score <= high_score <= birth_score`:
 
@@ -75,6 +77,11 @@ class TrackerParams:
         self._demand("confirm_hits", 1, 1000)
         self._demand("lost_s", 0.0, 3600.0)
         self._demand("frame_s", 1e-4, 60.0)
+        for name in ("fuse_score", "camera_from_boxes"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(
+                    f"TrackerParams: {name} {getattr(self, name)!r} is not true or false"
+                )
         if not self.low_score <= self.high_score <= self.birth_score:
             raise ValueError(
                 f"TrackerParams: low_score {self.low_score} <= high_score {self.high_score} "
@@ -83,5 +90,9 @@ class TrackerParams:
 
     def _demand(self, name: str, least: float, most: float) -> None:
         value = getattr(self, name)
-        if not least <= value <= most:
+        whole = name == "confirm_hits"
+        if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+            kind = "whole number" if whole else "number"
+            raise TypeError(f"TrackerParams: {name} {value!r} is no {kind}")
+        if not least <= float(value) <= most:
             raise ValueError(f"TrackerParams: {name} {value} is not in [{least:g}, {most:g}]")

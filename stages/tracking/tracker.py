@@ -18,10 +18,12 @@ from stages.tracking.assignment import overlaps
 from stages.tracking.association import associate, unmatched
 from stages.tracking.camera import camera_motion as motion_in_boxes
 from stages.tracking.found import Found, admit
+from stages.tracking.motion import FARTHEST_PX, growth
 from stages.tracking.params import TrackerParams
 from stages.tracking.table import TrackTable
 
 _CLOCK_SLACK_S = 1e-6
+_GROWTH = (0.1, 10.0)
 _LONGEST_STEP_S = 2.0  # a velocity says nothing about a longer silence
 
 
@@ -64,8 +66,9 @@ class Tracker:
           the same until `reset`.
 
         Only tracks with a detection in this frame are reported. The order of detections does not
-        matter. Raises `ValueError` when shapes do not fit or the time or motion is not finite; bad
-        boxes are dropped and counted in `dropped_boxes_total`.
+        matter; of more than 1,000 the best are looked at. Raises `ValueError` when shapes do not
+        fit, the time is not finite, or the motion is none of a camera; bad boxes are dropped and
+        counted in `dropped_boxes_total`.
         """
         params, table = self.params, self._table
         found, dropped = admit(xyxy, score, class_id, features, params.low_score)
@@ -174,4 +177,14 @@ class Tracker:
 def _checked(affine: F64) -> F64:
     if affine.shape != (2, 3) or not np.isfinite(affine).all():
         raise ValueError(f"Tracker: camera_motion {affine.tolist()} is not a finite (2, 3) affine")
+    (least, most), far = _GROWTH, np.abs(affine[:, 2]).max()
+    if (
+        not least <= growth(affine) <= most
+        or np.abs(affine[:, :2]).max() > most
+        or far > FARTHEST_PX
+    ):
+        raise ValueError(
+            f"Tracker: camera_motion {affine.tolist()} is no motion of a camera: it scales by less "
+            f"than {least:g} or more than {most:g}, or shifts by more than {FARTHEST_PX:g} px"
+        )
     return affine.astype(np.float64, copy=False)

@@ -161,3 +161,23 @@ def test_a_video_goes_through_detector_and_tracker(tmp_path: Path) -> None:
     code, _, complaints = run("--truth", tmp_path / "gt.txt", "--video", tmp_path / "bad.mp4")
     assert (code, complaints.count("\n")) == (2, 1)
     assert "bad.mp4" in complaints
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("--out", "."), ("--json", "seq.txt"), ("--json", "found/seq.txt"), ("--out", "found")],
+)
+def test_results_are_never_written_over_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("found").mkdir()
+    truth, found = Path("seq.txt"), Path("found/seq.txt")
+    truth.write_text("1,1,0,0,5,5,1,1,1\n")
+    found.write_text("1,-1,0,0,5,5,0.9\n")
+    code, _, complaints = run("--truth", "seq.txt", "--detections", "found", *place)
+    assert (code, complaints.count("\n")) == (2, 1)
+    assert f"{place[0]}: " in complaints
+    assert "is read by this command" in complaints
+    assert truth.read_text() == "1,1,0,0,5,5,1,1,1\n"
+    assert found.read_text() == "1,-1,0,0,5,5,0.9\n"

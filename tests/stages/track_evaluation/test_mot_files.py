@@ -52,6 +52,8 @@ def test_six_columns_and_spaces_are_enough(tmp_path: Path) -> None:
         ("2.5,1,0,0,5,5", "frame 2.5 is no whole number"),
         ("99999999999,1,0,0,5,5", "frame 99999999999 is no whole number"),
         ("2,1.5,0,0,5,5", "id 1.5 is no whole number"),
+        ("2,1e300,0,0,5,5", "id 1e300 is no whole number up to"),
+        ("2,1,0,0,5,5,1,3e9", "class 3e9 is beyond"),
         ("2,1,0,0,0,5", "a box of 0 x 5 px"),
         ("2,1,0,0,5,-5", "a box of 5 x -5 px"),
         ("1,4,0,0,5,5", "id 4 is already in frame 1, at line 1"),

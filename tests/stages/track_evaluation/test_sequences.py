@@ -75,3 +75,9 @@ def test_detections_beside_the_truth_or_in_a_folder_of_their_own(tmp_path: Path)
         file_of(sequence, loose, "--detections", False, usual)
     with pytest.raises(ConfigError, match=r"has neither SEQ/det/det\.txt nor SEQ\.txt"):
         file_of(sequence, tmp_path / "SEQ" / "gt", "--detections", False, usual)
+
+
+def test_a_length_that_no_sequence_has_is_refused(tmp_path: Path) -> None:
+    made(tmp_path, "SEQ", "[Sequence]\nframeRate=30\nseqLength=900000000\n")
+    with pytest.raises(ConfigError, match="seqLength 900000000 is beyond 10000000"):
+        find_sequences(tmp_path)

@@ -122,3 +122,11 @@ def test_a_shaking_camera_without_a_picture_keeps_ids(size: float) -> None:
         given_ids[from_boxes] = tracker._last_id
     assert given_ids[True] == 16
     assert given_ids[True] <= given_ids[False]
+
+
+def test_thin_boxes_far_apart_cost_no_memory() -> None:
+    """Votes are in cells of half a width: here a ballot of them all would take terabytes."""
+    rng = np.random.default_rng(RNG_SEED)
+    low = rng.uniform(0, 1e6, (2, 60, 2))
+    thin = np.concatenate([low, low + np.array([1, 1e5])], axis=2).astype(np.float32)
+    assert camera_motion(thin[0], thin[1]) is None

@@ -82,3 +82,48 @@ def test_settings_outside_their_range_are_refused(params: dict[str, Any], messag
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(TypeError, match="max_age"):
         Tracker(max_age=30)
+
+
+@pytest.mark.parametrize("linear", [0.0, 1e-3, 20.0, 1e9, 1e300])
+def test_no_camera_scales_like_that(linear: float) -> None:
+    tracker, motion = Tracker(), np.array([[linear, 0, 0], [0, linear, 0]])
+    with pytest.raises(ValueError, match="is no motion of a camera"):
+        tracker.update(*_boxes(3), camera_motion=motion)
+    assert len(tracker.update(*_boxes(3))) == 3
+
+
+def test_a_camera_that_zooms_in_for_ever_overflows_nothing() -> None:
+    tracker = Tracker(lost_s=3600)
+    tracker.update(*_boxes(3))
+    motion = np.array([[10.0, 0, 1e6], [0, 10.0, 1e6]])
+    for _ in range(200):
+        tracker.update(*_boxes(0), camera_motion=motion)
+    assert np.isfinite(tracker.update(*_boxes(3)).xyxy).all()
+
+
+def test_of_too_many_the_best_are_looked_at() -> None:
+    boxes, score, class_id = _boxes(1500)
+    score = np.linspace(0.6, 0.9, len(score), dtype=np.float32)
+    tracks = Tracker().update(boxes, score, class_id)
+    assert sorted(tracks.detection_index.tolist()) == list(range(500, 1500))
+
+
+def _boxes(count: int) -> tuple[F32, F32, I32]:
+    left = np.arange(count, dtype=np.float32) * 60
+    boxes = np.stack([left, left * 0, left + 40, left * 0 + 90], axis=1)
+    return boxes, np.full(count, 0.9, np.float32), np.zeros(count, np.int32)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("high_score", "0.6", "'0.6' is no number"),
+        ("lost_s", None, "None is no number"),
+        ("widen", True, "True is no number"),
+        ("confirm_hits", 2.5, "2.5 is no whole number"),
+        ("fuse_score", "no", "'no' is not true or false"),
+    ],
+)
+def test_settings_of_the_wrong_type_are_named(name: str, value: object, why: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} {why}"):
+        Tracker(**{name: value})
