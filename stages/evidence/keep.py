@@ -2,12 +2,12 @@
 
 import re
 import stat
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeline.core.clock import SystemClock
 from stages.evidence.base import SUFFIXES
 from stages.evidence.files import part_name
 
@@ -38,12 +38,12 @@ class Keeper:
         folder: Path,
         most_bytes: int | None,
         longest_s: float | None,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
         self.deleted_total = 0
         self.held_bytes = 0
         self._folder, self._most_bytes, self._longest_s = folder, most_bytes, longest_s
-        self._now_s = now_s
+        self._now_s = now_s or (lambda: SystemClock().utc_ns() / 1e9)
         self._files: dict[Path, _File] = {}
         """By rising age, oldest first."""
 

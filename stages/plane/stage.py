@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-import cv2
 import numpy as np
 
 from pipeline.core.arrays import F64, Bool
@@ -75,6 +74,8 @@ class PlaneStage:
     def _in_area(self, tracks: Tracks) -> Bool:
         if self._area is None:
             return np.ones(len(tracks), np.bool_)
+        import cv2  # only here: the configuration asks this package, and must load fast
+
         polygon = self._area.astype(np.float32)
         feet = bottom_centre(tracks.xyxy).tolist()
         return np.array([cv2.pointPolygonTest(polygon, p, False) >= 0 for p in feet], np.bool_)

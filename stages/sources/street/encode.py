@@ -9,6 +9,7 @@ What the values mean is said in the module `truth`; `crossings` belong to `line`
 """
 
 import json
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,16 @@ def truth_path(video: Path) -> Path:
 
 
 def write_video(
-    scene: StreetScene, path: Path, crf: int = 23, bframes: int = 0, preset: str = "veryfast"
+    scene: StreetScene,
+    path: Path,
+    crf: int = 23,
+    bframes: int = 0,
+    preset: str = "veryfast",
+    stopped: threading.Event | None = None,
 ) -> list[Truth]:
     """Renders all frames of a scene into an MP4 at `path`, writes the truth file beside it and
-    returns the truth. One key frame a second. Raises ValueError for a scene without end."""
+    returns the truth. One key frame a second. Ends early once `stopped` is set. Raises ValueError
+    for a scene without end."""
     if scene.frame_count is None:
         raise ValueError(f"street video {path}: the scene has no end; give frames")
     rate = Fraction(scene.fps).limit_denominator(1001)
@@ -41,6 +48,8 @@ def write_video(
         stream.codec_context.thread_count = 1
         stream.options = {"crf": str(crf), "preset": preset, "bf": str(bframes)}
         for image, truth in scene.frames():
+            if stopped is not None and stopped.is_set():
+                break
             truths.append(truth)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))

@@ -54,7 +54,7 @@ class StreetSource:
         epoch, first_seq = self._position
         with tempfile.TemporaryDirectory(prefix="eyrie-street-") as folder:
             path = Path(folder) / "street.mp4"
-            write_video(self._scene, path)
+            write_video(self._scene, path, stopped=self._stopped)
             self._file = FileSource(
                 self._stream_id, path, epoch=epoch, first_seq=first_seq, clock=self._clock
             )
@@ -63,7 +63,7 @@ class StreetSource:
                 yield from self._file.frames()
 
     def close(self) -> None:
-        """See `Source.close`. While the video is still being drawn, it takes effect after that."""
+        """See `Source.close`. While the video is being drawn, it takes effect after a frame."""
         self._stopped.set()
         if self._file is not None:
             self._file.close()

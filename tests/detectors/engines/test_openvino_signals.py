@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("openvino", reason="needs the openvino extra")
 
 _PROGRAM = """
-import gc, os, signal
+import gc, os, signal, threading
 from detectors.engines.openvino import OpenVinoEngine
 from detectors.engines.options import EngineOptions
 from detectors.yolo_nas.detector import resolve
@@ -24,6 +24,7 @@ del second
 gc.collect()
 try:
     os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait(10)  # another thread may have been given the signal first
 except KeyboardInterrupt:
     print("interrupted")
 """
