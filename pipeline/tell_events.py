@@ -100,7 +100,7 @@ class EventTeller:
         match told:
             case Crossing():
                 at_ns = moment.captured_at(told.crossed_ns)
-                key = f"{told.line.name}:{told.track_id}:{at_ns}"
+                key = f"{told.line.name}:{told.track_id}:{told.crossed_ns}"
                 fields = self._crossing(told, at_ns, counts)
                 return LineCrossMessage, "line_cross", key, "once", fields
             case Entered():

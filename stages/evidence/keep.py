@@ -52,10 +52,9 @@ class Keeper:
         for found in sorted(_evidence(self._folder)):
             self._files[found.path] = found
             self.held_bytes += found.size_bytes
-        for part in self._folder.glob("*/.*.part"):
-            is_ours = any(part.name == part_name(name) for name in _OURS.findall(part.name))
-            if is_ours and self._now_s() - part.lstat().st_mtime > _STALE_PART_S:
-                part.unlink(missing_ok=True)
+        for part in list(_parts(self._folder)):
+            if self._now_s() - part.written_s > _STALE_PART_S:
+                part.path.unlink(missing_ok=True)
         self.apply()
 
     def add(self, path: Path, size_bytes: int) -> None:
@@ -87,12 +86,25 @@ class Keeper:
 
 
 def _evidence(folder: Path) -> Iterator[_File]:
+    return (found for found in _regular(folder) if _OURS.fullmatch(found.path.name))
+
+
+def _parts(folder: Path) -> Iterator[_File]:
+    """Evidence that is not whole."""
+    for found in _regular(folder):
+        name = found.path.name
+        if any(name == part_name(ours) for ours in _OURS.findall(name)):
+            yield found
+
+
+def _regular(folder: Path) -> Iterator[_File]:
+    """The files in the folders of streams; neither links nor what is behind them."""
     for stream in folder.iterdir():
         if stream.is_symlink() or not stream.is_dir():
             continue
         for path in stream.iterdir():
-            if _is_evidence(path):
-                found = path.lstat()
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode):
                 yield _File(found.st_mtime, path, found.st_size)
 
 

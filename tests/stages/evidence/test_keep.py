@@ -111,3 +111,15 @@ def test_writing_one_again_counts_it_once(tmp_path: Path) -> None:
     made.add(path, 100)
     made.add(path, 60)
     assert made.held_bytes == 60
+
+
+def test_stale_parts_behind_a_link_and_folders_of_that_name_stay(tmp_path: Path) -> None:
+    name = part_name(f"{ID.format(1)}-crop.jpg")
+    ours = put(tmp_path / "kept", f"gate/{name}", 7200)
+    theirs = put(tmp_path, f"other/{name}", 7200)
+    (tmp_path / "kept" / "linked").symlink_to(tmp_path / "other")
+    folder = tmp_path / "kept" / "hall" / name
+    folder.mkdir(parents=True)
+    os.utime(folder, (NOW_S - 7200, NOW_S - 7200))
+    keeper(tmp_path / "kept")
+    assert (ours.exists(), theirs.exists(), folder.is_dir()) == (False, True, True)
