@@ -47,6 +47,8 @@ def file_of(sequence: Sequence, given: Path, option: str, alone: bool, usual: st
         if not alone:
             raise ConfigError(option, f"{given} is one file, but --truth has several sequences")
         return given
+    if not given.exists():
+        raise ConfigError(option, f"{given} does not exist")
     places = [given / sequence.name / usual, given / f"{sequence.name}.txt"]
     places += [given / usual] if alone else []
     for place in places:
