@@ -1,11 +1,12 @@
 """Does it pay to measure the camera's motion? Drawn scenes with moving cameras, tracked without and
-with it: `python -m benchmarks.camera_motion [--seconds S] [--workers N]`.
+with it: `python -m benchmarks.camera_motion [--seconds S] [--workers N] [--json FILE]`.
 
 Detections are those of `benchmarks.tracking_quality`; the motion is measured in drawn pictures of
 the same scenes, at 10 frames a second, where cameras move far between two frames.
 """
 
 import argparse
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -13,9 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import describe
 from benchmarks.tracking_quality.families import Family, Recording, Take, record
 from benchmarks.tracking_quality.measure import score
 from benchmarks.tracking_quality.noise import YOLO_NAS_LIKE
@@ -102,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each take")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     takes = [(name, take) for name, of in TAKES.items() for take in of]
     with ProcessPoolExecutor(asked.workers) as pool:
@@ -111,16 +116,25 @@ def main() -> None:
         f"{asked.seconds:g} s of each take, {SIZE[0]}x{SIZE[1]}, {FPS:g} fps; HOTA / IDF1 / swaps"
     )
     print(f"{'camera':10}" + "".join(f"{way:>22}" for way in WAYS))
+    found: dict[str, Any] = {"machine": describe(), "seconds": asked.seconds}
     for name in TAKES:
         mine = [scores for (of, _), (scores, _) in zip(takes, judged, strict=True) if of == name]
         cells = [reduce(add, (scores[way] for scores in mine)).figures() for way in WAYS]
         print(f"{name:10}" + "".join(f"{_cell(figures):>22}" for figures in cells))
+        kept = ("hota", "idf1", "id_switches")
+        found[name] = {
+            way: {key: round(float(figures[key]), 4) for key in kept}
+            for way, figures in zip(WAYS, cells, strict=True)
+        }
     for method in ("flow", "ecc"):
         parts = [measured for _, by_method in judged for of, measured in by_method.items()
                  if of == method]  # fmt: skip
         took_ms = 1e3 * np.concatenate([part.took_s[1:] for part in parts])
         outcomes = reduce(add, (part.outcomes for part in parts))
         print(f"{method}: median {np.median(took_ms):.2f} ms a frame, {dict(outcomes)}")
+        found[f"{method}_ms"] = round(float(np.median(took_ms)), 2)
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def _cell(figures: Mapping[str, float | int]) -> str:

@@ -5,7 +5,7 @@
 A moving picture of 1920x1080 is encoded once, at 4 Mbit/s. Then, in turns within one process, so
 that a noisy machine meets them alike:
 
-- `decode_ms`: CPU time to decode it to RGB, per picture, for comparison.
+- `decode_ms`: CPU time to decode it, per picture, for comparison.
 - `tap_us`: what the packet buffer of clips takes for each packet; `held_mb`: the most it held, for
   5 s before an event.
 - `publish_unwanted_us`: what is done for pixels per frame where nobody wants them.
@@ -70,7 +70,7 @@ def info(number: int) -> FrameInfo:
 
 
 def decode_s(clip: Path) -> float:
-    """CPU seconds a picture, as RGB."""
+    """CPU seconds a picture, as the decoder gives it."""
     with av.open(str(clip)) as container:
         video = container.streams.video[0]
         decoding = Decoding(container, video, Counts(), threading.Event())

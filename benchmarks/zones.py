@@ -1,18 +1,23 @@
 """Milliseconds of one frame's lines and zones, on a crowd that walks through them.
 
-    python -m benchmarks.zones [--frames 600] [--zones 50] [--tracks 100]
+    python -m benchmarks.zones [--frames 200] [--rounds 10] [--zones 50] [--tracks 100]
+        [--json FILE]
 
-Prints the median and the 95th percentile for zones that tell enter, exit, dwell, loitering,
-occupancy, crowds and counts, for zones with every rule there is, and for lines.
+For zones that tell enter, exit, dwell, loitering, occupancy, crowds and counts, for zones with
+every rule there is, and for lines, in turns: the median and the 95th percentile of the frames, each
+as the median of the rounds, and the median of the quietest round.
 """
 
 import argparse
+import json
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import describe
 from pipeline.core.arrays import F64
 from pipeline.core.tracks import Tracks
 from stages.zones import LineRule, Rules, Site, ZoneRule
@@ -114,23 +119,44 @@ def times_ms(rules: Rules, scene: list[Tracks]) -> list[float]:
     return taken[WARM_UP:]
 
 
+def measure(zone_count: int, tracks: int, frames: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Figures in milliseconds, by what is watched."""
+    scene = crowd(tracks, frames + WARM_UP)
+    watched = {
+        f"{zone_count} usual zones": Rules(zones=usual_zones(zone_count)),
+        f"{zone_count} zones with every rule": Rules(zones=zones(zone_count)),
+        f"{zone_count} lines": Rules(lines=lines(zone_count)),
+    }
+    taken = [{name: times_ms(rules, scene) for name, rules in watched.items()}
+             for _ in range(rounds)]  # fmt: skip
+    figures = {}
+    for name in watched:
+        medians = [float(np.median(one[name])) for one in taken]
+        highs = [float(np.percentile(one[name], 95)) for one in taken]
+        figures[name] = {
+            "median_ms": round(float(np.median(medians)), 3),
+            "p95_ms": round(float(np.median(highs)), 3),
+            "quietest_median_ms": round(min(medians), 3),
+        }
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time lines and zones.")
-    parser.add_argument("--frames", type=int, default=600)
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--zones", type=int, default=50)
     parser.add_argument("--tracks", type=int, default=100)
-    args = parser.parse_args()
-    scene = crowd(args.tracks, args.frames + WARM_UP)
-    for name, rules in (
-        (f"{args.zones} usual zones", Rules(zones=usual_zones(args.zones))),
-        (f"{args.zones} zones with every rule", Rules(zones=zones(args.zones))),
-        (f"{args.zones} lines", Rules(lines=lines(args.zones))),
-    ):
-        taken = np.array(times_ms(rules, scene))
-        print(
-            f"{name} x {args.tracks} tracks: median {np.median(taken):.3f} ms, "
-            f"p95 {np.percentile(taken, 95):.3f} ms"
-        )
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    figures = measure(asked.zones, asked.tracks, asked.frames, asked.rounds)
+    for name, found in figures.items():
+        shown = ", ".join(f"{key} {value:.3f}" for key, value in found.items())
+        print(f"{name} x {asked.tracks} tracks: {shown}")
+    if asked.json is not None:
+        about = {"machine": describe(), "tracks": asked.tracks, "frames": asked.frames}
+        result = about | {"rounds": asked.rounds, "watched": figures}
+        asked.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,25 +2,39 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from pipeline.core.arrays import U8, AnyArray
+from pipeline.core.arrays import AnyArray
 from pipeline.core.detections import Detections
+from pipeline.core.picture import AnyPicture
+
+if TYPE_CHECKING:
+    from detectors.letterbox import Letterbox
 
 Precision = Literal["int8", "fp16", "fp32"]
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """What the integers of a quantized tensor mean: (integer - `zero_point`) * `scale`."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Name, dtype and shape of an engine's input or output; None is a free dimension."""
+    """Name, dtype and shape of an engine's input or output; None is a free dimension. With a
+    `grid`, an image tensor is (B, H, W, C) uint8, else (B, C, H, W) of floats."""
 
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+    grid: Grid | None = None
 
 
 class Engine(Protocol):
-    """A runtime with one model loaded. Knows no model family. Called by one thread at a time.
+    """A runtime with one model loaded. Knows no model family.
 
     Batches may be of any size from 1 to `batch_limit`, and of another size at every call.
     """
@@ -37,6 +51,10 @@ class Engine(Protocol):
     """Free-form properties stored in the model file."""
     batch_limit: int | None
     """The largest batch that `run` takes; None where only memory limits it."""
+    concurrency: int
+    """How many threads may be in `run` at once; more than 1 where that is of use."""
+    can_be_sized: bool
+    """Whether the file can be opened with the network brought to another size of pictures."""
 
     def run(self, *tensors: AnyArray) -> tuple[AnyArray, ...]:
         """Input tensors in the order of `inputs` -> outputs in the order of `outputs`.
@@ -61,9 +79,17 @@ class Detector(Protocol):
     engine_name: str
     device: str
     """See `Engine.name` and `Engine.device`."""
+    concurrency: int
+    """How many threads may be in `detect` at once; more than 1 where that is of use."""
 
-    def detect(self, images: Sequence[U8]) -> list[Detections]:
-        """N pictures (H, W, 3) uint8 RGB, of any and differing sizes -> N results, same order.
+    @property
+    def letterbox(self) -> "Letterbox | None":
+        """What sizes it asks of `Picture.fit`: those of `Letterbox.place`. None: it looks at
+        pictures in another way."""
+
+    def detect(self, pictures: Sequence[AnyPicture], /) -> list[Detections]:
+        """N pictures, of any and differing sizes -> N results, same order. Arrays are (H, W, 3)
+        uint8 RGB.
 
         Blocks while the engine runs. Raises `EngineRunError`.
         """

@@ -1,19 +1,26 @@
 """Image to network input, and boxes back: resize, pad, scale to [0, 1].
 
 Images are (H, W, 3) uint8 RGB. OpenCV's bilinear resize, as in the training of public weights.
+Decoded video is resized plane by plane; see `pipeline.core.picture`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, Literal
 
-import cv2
 import numpy as np
 
 from pipeline.core.arrays import F32, U8
+from pipeline.core.picture import AnyPicture, as_picture
 
 Placement = Literal["centre", "bottom_right"]
+
+STEP_PX: Final = 32
+"""Sides of inputs are multiples of it."""
+MOST_STRETCH: Final = 3
+"""No side of an input that follows grows beyond so many times its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,9 @@ class Letterbox:
     An image is scaled so that it just fits `fit` (height, width; default: the whole input), or
     stretched to exactly that where the aspect is not kept, then padded to `height` x `width` with
     `pad_value`: on all sides, or only at the bottom and the right.
+
+    With `follows`, the input itself has the shape of the image: of all with no more pixels than
+    `height` x `width` the one in which it is largest; see `of`.
     """
 
     height: int
@@ -53,9 +63,10 @@ class Letterbox:
     pad_value: int = 114
     fit: tuple[int, int] | None = None
     keep_aspect: bool = True
+    follows: bool = False
 
     def __post_init__(self) -> None:
-        if self.height % 32 or self.width % 32 or min(self.height, self.width) < 32:
+        if self.height % STEP_PX or self.width % STEP_PX or min(self.height, self.width) < STEP_PX:
             raise ValueError(
                 f"network input must be multiples of 32 pixels, got {self.height}x{self.width}"
             )
@@ -66,12 +77,25 @@ class Letterbox:
                 f"{self.height}x{self.width}"
             )
 
+    def of(self, height: int, width: int) -> Letterbox:
+        """That of an image of this size: itself, or with `follows` the one whose input has the
+        image's shape. The margins that `fit` leaves are kept."""
+        return _following(self, height, width) if self.follows and self.keep_aspect else self
+
+    def sized(self, height: int, width: int) -> Letterbox:
+        """The same for an input of exactly that size, with the least margins it had."""
+        fit = self.fit and (height - self.height + self.fit[0], width - self.width + self.fit[1])
+        return replace(self, height=height, width=width, fit=fit, follows=False)
+
     def transform(self, height: int, width: int) -> Transform:
         """The transform of an image of that size."""
         return self.place(height, width)[0]
 
     def place(self, height: int, width: int) -> tuple[Transform, tuple[int, int]]:
         """The transform of an image of that size, and the size (height, width) it comes to."""
+        box = self.of(height, width)
+        if box is not self:
+            return box.place(height, width)
         fit_height, fit_width = size = self._fit()
         scale_x, scale_y = fit_width / width, fit_height / height
         if self.keep_aspect:
@@ -82,26 +106,49 @@ class Letterbox:
         left, top = (self.width - size[1]) // 2, (self.height - size[0]) // 2
         return Transform(scale_x, scale_y, left, top), size
 
-    def pad(self, image: U8) -> tuple[U8, Transform]:
-        """(H, W, 3) uint8 -> (height, width, 3) uint8 and the transform."""
-        transform, (height, width) = self.place(*image.shape[:2])
-        resized: Any = image
-        if (height, width) != image.shape[:2]:
-            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        canvas = np.full((self.height, self.width, 3), self.pad_value, np.uint8)
+    def fill(self, picture: AnyPicture, canvas: U8) -> Transform:
+        """A picture into `canvas` (height, width, 3) uint8, all of which is written to."""
+        seen = as_picture(picture)
+        transform, (height, width) = self.place(seen.height, seen.width)
         top, left = transform.top, transform.left
-        canvas[top : top + height, left : left + width] = resized
-        return canvas, transform
+        seen.fit(height, width, canvas[top : top + height, left : left + width])
+        canvas[:top] = canvas[top + height :] = self.pad_value
+        canvas[top : top + height, :left] = self.pad_value
+        canvas[top : top + height, left + width :] = self.pad_value
+        return transform
 
     def apply(self, image: U8) -> tuple[F32, Transform]:
         """(H, W, 3) uint8 -> (3, height, width) float32 in [0, 1] and the transform."""
-        canvas, transform = self.pad(image)
+        canvas = np.empty((self.height, self.width, 3), np.uint8)
+        transform = self.fill(image, canvas)
         chw = canvas.transpose(2, 0, 1).astype(np.float32)
         chw *= np.float32(1 / 255)
         return chw, transform
 
     def _fit(self) -> tuple[int, int]:
         return self.fit or (self.height, self.width)
+
+
+@lru_cache(maxsize=256)
+def _following(box: Letterbox, height: int, width: int) -> Letterbox:
+    """Of all inputs with the pixels of `box` or less, the one that scales most, with no more around
+    it than it must have."""
+    fit_height, fit_width = box._fit()
+    margin_y, margin_x = box.height - fit_height, box.width - fit_width
+    scale = 0.0
+    for wide in range(STEP_PX, MOST_STRETCH * box.width + 1, STEP_PX):
+        tall = min(box.height * box.width // wide, MOST_STRETCH * box.height)
+        tall -= tall % STEP_PX
+        scale = max(scale, min((tall - margin_y) / height, (wide - margin_x) / width))
+    if scale <= 0:
+        return box.sized(box.height, box.width)
+    return box.sized(
+        _step_up(round(height * scale) + margin_y), _step_up(round(width * scale) + margin_x)
+    )
+
+
+def _step_up(side_px: int) -> int:
+    return -(-max(1, side_px) // STEP_PX) * STEP_PX
 
 
 COCO = Letterbox(640, 640, fit=(636, 636))

@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from stages.evidence.ring import PacketRing
     from stages.plane import PlaneStage
 
-
+MOST_DECODER_THREADS = 4
 _WITH_PATH = (JsonLinesSinkConfig, VideoSinkConfig, HeatmapSinkConfig, TrajectoriesSinkConfig)
 
 
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
-    """All streams, with every `files` source replaced by one stream per file, and their `hwaccel`
-    filled in.
+    """All streams, with every `files` source replaced by one stream per file, and their `hwaccel`,
+    `motion_gate` and `decoder_threads` filled in.
 
     Raises `ConfigError` when a pattern finds nothing, two streams get one id, or a sink would write
     over a source or another sink's file.
@@ -59,6 +59,8 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
         stream = asked
         if stream.decodes and stream.hwaccel is None:
             stream = stream.model_copy(update={"hwaccel": config.hwaccel})
+        if (gate := config.motion_gate_of(stream)) != stream.motion_gate:
+            stream = stream.model_copy(update={"motion_gate": gate})
         if not isinstance(stream.source, FolderSourceConfig):
             streams.append(stream)
             continue
@@ -76,7 +78,22 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
             )
     _check_ids(streams)
     _check_files(config, streams)
-    return streams
+    return _with_decoder_threads(streams, config.parallel_files)
+
+
+def _with_decoder_threads(streams: list[StreamConfig], at_once: int) -> list[StreamConfig]:
+    """Files that are decoded at once share the cores. One thread each is the least work and the
+    least memory."""
+    cores, files = len(os.sched_getaffinity(0)), max(min(len(streams), at_once), 1)
+    threads = min(max(cores // files, 1), MOST_DECODER_THREADS)
+    filled = []
+    for stream in streams:
+        source = stream.source
+        if isinstance(source, FileSourceConfig) and source.decoder_threads is None:
+            sized = source.model_copy(update={"decoder_threads": 1 if source.realtime else threads})
+            stream = stream.model_copy(update={"source": sized})
+        filled.append(stream)
+    return filled
 
 
 def _check_ids(streams: Sequence[StreamConfig]) -> None:
@@ -141,7 +158,7 @@ def _make_source(
                 source.path,
                 fps=stream.fps,
                 realtime=source.realtime,
-                decoder_threads=source.decoder_threads,
+                decoder_threads=source.decoder_threads or 1,
                 start_rule=StartRule(source.start_time.pattern, source.start_time.zone),
                 pass_corrupt=stream.corrupt == "pass",
                 decode=stream.decode,
@@ -255,6 +272,7 @@ def _run_id(config: PipelineConfig, clock: Clock) -> str:
         "sinks": True,
         "spool": True,
         "heartbeat_s": True,
+        "workers": True,
         "streams": {"__all__": pixels},
         **pixels,
     }

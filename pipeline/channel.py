@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, cast
 
 T = TypeVar("T")
 WhenFull = Literal["block", "drop_oldest", "drop_newest"]
@@ -30,7 +30,8 @@ class Channel(Generic[T]):
     `drop_oldest` item waiting, or `drop_newest`, the offered item itself. `on_drop` is told every
     dropped item before any later item can be taken; it is called with the lock held, so it must be
     quick and must not use a channel. Channels that are read together share one `condition`, which
-    is notified at every change.
+    is notified when there is something to take, or a channel is closed; it is for those who read.
+    Who waits for room is woken by the one channel that has some.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Channel(Generic[T]):
         self._capacity = capacity
         self._when_full = when_full
         self._changed = condition or threading.Condition()
+        # A condition has the methods of its lock: these two have one lock between them.
+        self._room = threading.Condition(cast(threading.Lock, self._changed))
         self._on_drop = on_drop
         self._items: deque[T] = deque()
         self._closed = False
@@ -60,7 +63,7 @@ class Channel(Generic[T]):
         """
         with self._changed:
             if self._when_full == "block":
-                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+                self._room.wait_for(lambda: self._closed or len(self._items) < self._capacity)
             self._offered += 1
             victim, accepted = self._place(item)
             if victim is not None:
@@ -88,9 +91,8 @@ class Channel(Generic[T]):
             if not self._items:
                 return None
             self._taken += 1
-            item = self._items.popleft()
-            self._changed.notify_all()
-            return item
+            self._room.notify()
+            return self._items.popleft()
 
     def take(self, most: int, within_s: float | None = None) -> list[T]:
         """Up to `most` items, oldest first. Blocks until there is one, the channel is finished, or
@@ -99,14 +101,14 @@ class Channel(Generic[T]):
             self._changed.wait_for(lambda: self._items or self._closed, within_s)
             taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self._taken += len(taken)
-            self._changed.notify_all()
+            self._room.notify(len(taken))
             return taken
 
     def close(self) -> None:
         """No more `put`; what waits can still be taken. Idempotent."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._wake_all()
 
     def abort(self) -> None:
         """Close, and drop what waits. Idempotent."""
@@ -116,7 +118,11 @@ class Channel(Generic[T]):
             self._items.clear()
             self._dropped += len(victims)
             self._report(victims)
-            self._changed.notify_all()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        self._changed.notify_all()
+        self._room.notify_all()
 
     def _report(self, victims: list[T]) -> None:
         if self._on_drop is not None:

@@ -105,8 +105,9 @@ class Composer:
         messages += self._happened(self._site.fit((info.width, info.height)))
         kept = self._site.keep(detections)
         found = detections if kept is None else _masked(detections, kept)
-        tracks = self._track(info, found, _masked_seen(seen, kept))
-        places = self._plane.update(info, tracks) if self._plane is not None else {}
+        rested_s = self._rested_s(info)
+        tracks = self._track(info, found, _masked_seen(seen, kept), rested_s)
+        places = self._plane.update(info, tracks, rested_s) if self._plane is not None else {}
         lives = self._lives.see(info, tracks)
         for life in self._lives.begun:
             self.report.tracks[self._labels[life.class_id]] += 1
@@ -158,7 +159,7 @@ class Composer:
         report = self.report
         report.decoded, report.published, report.dropped = self.account.totals()
         report.connections, report.times = self.account.connections, self.account.times
-        report.chaos = self.account.chaos
+        report.chaos, report.rest = self.account.chaos, self.account.rest
         report.undecoded, report.decoder = self.account.undecoded, self.account.decoder
         return report
 
@@ -175,12 +176,23 @@ class Composer:
                 stage.reset()
         return messages
 
-    def _track(self, info: FrameInfo, found: Detections, seen: Seen | None) -> Tracks:
+    def _rested_s(self, info: FrameInfo) -> float:
+        """How much of the time since the frame before, of the same epoch, was rest."""
+        last = self._last
+        if last is None or last.epoch != info.epoch:
+            return 0.0
+        return max(info.rested_ns - last.rested_ns, 0) / 1e9
+
+    def _track(
+        self, info: FrameInfo, found: Detections, seen: Seen | None, rested_s: float
+    ) -> Tracks:
         if self._tracker is None:
             return Tracks.empty()
         more: dict[str, Any] = {}
         if seen is not None:
             more = {"camera_motion": seen.camera_motion, "features": seen.features}
+        if rested_s > 0:  # trackers of others need not know of it
+            more["rested_s"] = rested_s
         time_s = info.pts_ns / 1e9
         return self._tracker.update(found.xyxy, found.score, found.class_id, time_s, **more)
 

@@ -130,7 +130,7 @@ class EvidenceOutlet:
     def _write(self, job: Job) -> None:
         try:
             size_bytes = write(self._folder, job)
-        except Exception as error:  # noqa: BLE001 - evidence never ends a run; it is told
+        except Exception as error:  # noqa: BLE001 - of codecs in C any; no run ends by it; it is told
             with self._lock:
                 self._dropped["failed"] += 1
             self._say(f"{job.path} could not be written", error)

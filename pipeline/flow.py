@@ -1,10 +1,10 @@
 """The middle of a run: frames of all streams through the detector, results to all sinks.
 
     stream thread ─► lane ─┐                                             ┌─► channel ─► sink thread
-                           ├─► detect thread ─► inbox ─► publish thread ─┤
+                           ├─► detect crew ──► inbox ──► publish thread ─┤
     stream thread ─► lane ─┘                                             └─► channel ─► sink thread
 
-Closing flows the way the frames do: a stream closes its lane, the detect thread the inbox when all
+Closing flows the way the frames do: a stream closes its lane, the detect crew the inbox when all
 lanes are finished, the publish thread the channels of the sinks. So a drain is `stop` on every
 stream and waiting; an abort is `abort` on every channel.
 """
@@ -17,18 +17,20 @@ from detectors.base import Detector
 from pipeline.channel import Channel
 from pipeline.compose import Composer
 from pipeline.config import BatchConfig
-from pipeline.core.arrays import U8
 from pipeline.core.clock import Clock
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, EyrieError
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.frame_record import Told
 from pipeline.core.log import get_logger
+from pipeline.core.picture import Picture
 from pipeline.core.seen import Seen
+from pipeline.crew import Crew, Duties, Found
 from pipeline.evidence_outlet import EvidenceOutlet
 from pipeline.load import Load
 from pipeline.outlet import Loop, Outlet
-from pipeline.picture_outlet import Picture, PictureOutlet
+from pipeline.pace import Pace
+from pipeline.picture_outlet import Annotated, PictureOutlet
 from pipeline.pixels import Pixels
 from pipeline.spooled_outlet import SpooledOutlet
 from pipeline.stream import (
@@ -59,17 +61,18 @@ class _Detected:
 
     info: FrameInfo
     detections: Detections
-    image: U8 | None
+    picture: Picture | None
     seen: Seen | None
 
 
 class Flow:
-    """Streams, composers and outlets of one run, and the two loops between them.
+    """Streams, composers and outlets of one run, and the loops between them.
 
-    `detect` and `publish` are each the whole work of a thread; everything else may be called from
-    any thread and never blocks. While they run, `streams`, `composers`, `pixels` and `lookers` are
-    replaced, never changed, and `lanes` is changed with `condition` held and notified; see
-    `pipeline.streams`. Nothing is made of the pixels of a stream that is not in `pixels`.
+    Each of `detect_loops`, and `publish`, is the whole work of a thread; everything else may be
+    called from any thread and never blocks. While they run, `streams`, `composers`, `pixels` and
+    `lookers` are replaced, never changed, and `lanes` is changed with `condition` held and
+    notified; see `pipeline.streams`. Nothing is made of the pixels of a stream that is not in
+    `pixels`.
     """
 
     def __init__(
@@ -77,7 +80,6 @@ class Flow:
     ) -> None:
         self.condition = threading.Condition()
         self.streams: dict[str, Stream] = {}
-        self.lanes: list[Channel[Frame]] = []
         self.composers: dict[str, Composer] = {}
         self.pixels: dict[str, Pixels] = {}
         self.lookers: dict[str, Looker] = {}
@@ -85,11 +87,20 @@ class Flow:
         self.picture_outlets: list[PictureOutlet] = []
         self.evidence: EvidenceOutlet | None = None
         self._detector = detector
-        self._batcher = Batcher(self.condition, batch.size, batch.within_ms / 1000, clock)
+        self._pace = Pace.of(batch, clock, detector.concurrency)
+        within_s = batch.wait_ms(detector.concurrency) / 1000
+        self._batcher = Batcher(
+            self.condition, batch.size, within_s, clock, self._pace, detector.concurrency
+        )
+        self.lanes = self._batcher.lanes
         self._inbox: Channel[_Detected | StreamChange] = Channel(
             4 * batch.size + 16, "block", on_drop=self._count_stopped
         )
-        self._clock, self._load = clock, Load(clock)
+        self._clock, self._load = clock, Load(clock, self._pace)
+        duties = Duties(
+            self._take, self._detect, self._hand_on, self._judge_load, self._inbox.close
+        )
+        self._crew = Crew(detector.concurrency, duties, clock)
         self._heartbeat_s = heartbeat_s or None
         self._beaten_s = clock.monotonic_s()
         self._ending: dict[str, StreamEnded] = {}
@@ -159,23 +170,37 @@ class Flow:
                 report.oldest_s = streams[report.stream_id].lane.oldest_s
         sinks = [outlet.report for outlet in self.all_outlets]
         evidence = self.evidence.report() if self.evidence is not None else None
-        return Report(reports, sinks, load=self._load.report(), evidence=evidence)
+        load, latency = self._load.report(), self._pace.report()
+        return Report(reports, sinks, load=load, latency=latency, evidence=evidence)
 
-    def detect(self) -> None:
-        """Batches through the detector until all lanes are finished. Raises `EngineRunError`."""
+    @property
+    def detect_loops(self) -> list[Loop]:
+        """Batches through the detector until all lanes are finished, each in a thread of its own:
+        as many as the detector has a use for. They raise `EngineRunError`."""
+        names = ("detect", *(f"detect {n}" for n in range(2, self._crew.size + 1)))
+        return [(name, self._crew.work) for name in names]
+
+    @property
+    def detected(self) -> bool:
+        """True once no frame will be detected any more, for all lanes are finished."""
+        return self._crew.over
+
+    def _take(self) -> list[Frame]:
         while self._expects_frames():
-            while frames := self._batcher.take(self.lanes):
-                began_s = self._clock.monotonic_s()
-                for stream in self.streams.values():
-                    stream.lane.begin_batch()
-                for frame, found in zip(frames, self._detect(frames), strict=True):
-                    self._inbox.put(self._result(frame, found))
-                self._judge_load(len(frames), self._clock.monotonic_s() - began_s)
-        self._inbox.close()
+            if frames := self._batcher.take():
+                return frames
+        return []
+
+    def _hand_on(self, found: Found) -> None:
+        for frame, detections in found:
+            self._inbox.put(self._result(frame, detections))
+        self._batcher.handed_on()
 
     def _judge_load(self, frames: int, busy_s: float) -> None:
         """A full inbox counts as work: slow sinks hold the engine up as its own slowness does."""
-        self._load.worked(frames, busy_s)
+        self._load.worked(frames, busy_s / self._crew.size)
+        if not self._load.due:
+            return
         streams = [stream for stream in self.streams.values() if not stream.lane.finished]
         gates = [stream.gate for stream in streams if stream.gate is not None]
         self._load.judge(gates, len(streams) - len(gates))
@@ -192,7 +217,9 @@ class Flow:
 
     def _detect(self, frames: list[Frame]) -> list[Detections]:
         try:
-            return self._detector.detect([frame.image for frame in frames])
+            found = self._detector.detect([frame.picture for frame in frames])
+            self._batcher.computed(frames)
+            return found
         except Exception as error:
             for frame in frames:
                 self._drop(frame.info)
@@ -207,7 +234,7 @@ class Flow:
         looker, pixels = self.lookers.get(stream_id), self.pixels.get(stream_id)
         seen = looker.look(frame, found) if looker is not None else None
         wanted = pixels is not None and (pixels.wanted or bool(self.picture_outlets))
-        return _Detected(frame.info, found, frame.image if wanted else None, seen)
+        return _Detected(frame.info, found, frame.picture if wanted else None, seen)
 
     def publish(self) -> None:
         """Results to messages and pictures until the inbox is finished."""
@@ -273,14 +300,14 @@ class Flow:
         if stream_id not in self.pixels:
             return
         private = self.pixels[stream_id].publish(
-            item.info, item.image, item.detections, tracks, draws=bool(self.picture_outlets)
+            item.info, item.picture, item.detections, tracks, draws=bool(self.picture_outlets)
         )
         if private is not None:
             caption = f"{stream_id}  {item.info.pts_ns / 1e9:.1f} s"
             image = draw(
                 private, tracks, self.labels, composer.lines, caption, zones=composer.zones
             )
-            self._show(Picture(stream_id, item.info, image))
+            self._show(Annotated(stream_id, item.info, image))
 
     def _end_settled(self) -> None:
         """Of ended streams whose last frames were dropped, which no result tells."""
@@ -293,7 +320,7 @@ class Flow:
         if stream_id in self._ending and composer.account.settled:
             self._send(composer.end(self._ending.pop(stream_id)))
             self._end_clips(stream_id)
-            self._show(Picture(stream_id, None, None))
+            self._show(Annotated(stream_id, None, None))
 
     def _end_clips(self, stream_id: str, epoch: int | None = None) -> None:
         if stream_id in self.pixels:
@@ -305,7 +332,7 @@ class Flow:
             for message, outgoing in told:
                 outlet.offer(message, outgoing)
 
-    def _show(self, picture: Picture) -> None:
+    def _show(self, picture: Annotated) -> None:
         for outlet in self.picture_outlets:
             outlet.channel.put(picture)
 

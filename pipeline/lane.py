@@ -1,16 +1,22 @@
 """The frames of one stream that wait for the engine, and how long they have."""
 
-import math
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from pipeline.channel import Channel, WhenFull
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.frame import Frame
+from stages.batch import Turn
+
+STARVED_S: Final = 1.0
+"""A stream that a latency target has let nothing through of for so long gets its newest frame in,
+in time or not."""
 
 
 class Lane(Channel[Frame]):
-    """A channel that gives no frame which is older than `longest_age_s`, counted from its `put`.
+    """A channel that gives no frame which is older than `longest_age_s`, counted from its `put`, or
+    with `by_target` older than the turn says, where that is less.
 
     Those are dropped when their turn comes, told to `on_late` as `on_drop` is told others. If a
     batch took longer than that, the newest frame is still given if it came during that batch:
@@ -24,16 +30,22 @@ class Lane(Channel[Frame]):
         when_full: WhenFull,
         *,
         longest_age_s: float | None,
+        by_target: bool = False,
         on_drop: Callable[[Frame], None],
         on_late: Callable[[Frame], None],
         condition: threading.Condition | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(capacity, when_full, condition=condition, on_drop=self._forget)
-        self._longest_age_s, self._clock = longest_age_s, clock or SystemClock()
+        self.patient = longest_age_s is None
+        """See `stages.batch.Lane`."""
+        self._longest_age_s = float("inf") if longest_age_s is None else longest_age_s
+        self._by_target, self._clock = by_target, clock or SystemClock()
         self._tell_drop, self._tell_late = on_drop, on_late
         self._put_s: dict[int, float] = {}
-        self._batch_s = math.inf
+        self._arrived: Callable[[], object] | None = None
+        self._in_queue = False
+        self._given_s = self._clock.monotonic_s()
         self.oldest_s = 0.0
         """Age of the oldest frame so far that was given to the engine."""
 
@@ -41,27 +53,54 @@ class Lane(Channel[Frame]):
         """See `Channel.put`."""
         with self._changed:
             self._put_s[item.info.seq] = self._clock.monotonic_s()
-            return super().put(item)
+            accepted = super().put(item)
+            self._join_queue()
+            return accepted
 
-    def begin_batch(self) -> None:
-        """The engine has all frames of a batch, whether or not one of this lane, and begins."""
-        with self._changed:
-            self._batch_s = self._clock.monotonic_s()
+    def watch(self, arrived: Callable[[], object] | None) -> None:
+        """See `stages.batch.Lane.watch`."""
+        self._arrived, self._in_queue = arrived, False
+        self._join_queue()
 
-    def take_nowait(self) -> Frame | None:
-        """The oldest item that is not too old, or None when there is none now."""
-        with self._changed:
-            while (frame := super().take_nowait()) is not None:
-                put_s = self._put_s.pop(frame.info.seq)
-                age_s = self._clock.monotonic_s() - put_s
-                is_newest = not self._items and put_s >= self._batch_s
-                if self._longest_age_s is None or age_s <= self._longest_age_s or is_newest:
-                    self.oldest_s = max(self.oldest_s, age_s)
-                    return frame
-                self._taken -= 1
-                self._dropped += 1
-                self._tell_late(frame)
+    def _join_queue(self) -> None:
+        """Once, until `give` has emptied the lane; whoever watches takes it out and puts it in."""
+        if self._items and not self._in_queue and self._arrived is not None:
+            self._in_queue = True
+            self._arrived()
+
+    @property
+    def waiting(self) -> int:
+        """See `stages.batch.Lane.waiting`."""
+        return len(self._items)
+
+    def give(self, turn: Turn) -> tuple[Frame, float] | None:
+        """See `stages.batch.Lane.give`: the oldest frame that is not too old."""
+        while (frame := super().take_nowait()) is not None:
+            put_s = self._put_s.pop(frame.info.seq)
+            age_s = turn.now_s - put_s
+            if self.patient or age_s <= self._limit_s(turn) or self._must_do(put_s, turn):
+                self.oldest_s = max(self.oldest_s, age_s)
+                self._given_s = turn.now_s
+                self._in_queue = bool(self._items)
+                return frame, put_s
+            self._taken -= 1
+            self._dropped += 1
+            turn.late += 1
+            self._tell_late(frame)
+        self._in_queue = False
         return None
+
+    def _limit_s(self, turn: Turn) -> float:
+        if not self._by_target:
+            return self._longest_age_s
+        return min(self._longest_age_s, turn.longest_age_s)
+
+    def _must_do(self, put_s: float, turn: Turn) -> bool:
+        """Is it the newest one, and is nothing better to be had?"""
+        if self._items:
+            return False
+        starved = self._by_target and turn.now_s - self._given_s >= STARVED_S
+        return put_s >= turn.before_s or (starved and turn.now_s - put_s <= self._longest_age_s)
 
     def take(self, most: int, within_s: float | None = None) -> list[Frame]:
         """See `Channel.take`: whatever its age."""

@@ -3,6 +3,7 @@
 `docs/load.md` explains the order to users.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Final
 
 from pipeline.core.clock import Clock
 from pipeline.core.log import get_logger
+from pipeline.pace import Pace
 from pipeline.telemetry import LoadReport, LoadStage
 
 log = get_logger(__name__)
@@ -23,15 +25,21 @@ LOST_SHARE: Final = 0.02
 SATURATED_INTERVALS: Final = 2
 TARGET_SHARE: Final = 0.95
 """Of what the engine did while it was saturated: this much is let through."""
-RECOVER_SHARE: Final = 0.85
-"""A step back is taken when it leaves the engine with no more than this."""
+COLD_S: Final = 3.0
+"""From the end of the first batch: what is lost before says nothing of the engine's speed."""
+RECOVER_SHARE: Final = 0.9
+"""A way back is taken as far as it leaves the engine with no more than this."""
 HOLD_S: Final = 5.0
 LONGEST_HOLD_S: Final = 60.0
 TRY_AGAIN_S: Final = 300.0
 """After so long without a loss a step back is tried whatever the measurements say."""
 
-SKIPPED: Final = (3 / 4, 1 / 2)
-SLOWED: Final = (1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12, 1 / 16, 1 / 24, 1 / 32, 0.0)
+GOLDEN: Final = (math.sqrt(5) - 1) / 2
+"""Its multiples lie apart from each other, modulo 1, however many there are."""
+SKIPPED: Final = (9 / 10, 4 / 5, 7 / 10, 3 / 5, 1 / 2)
+SLOWED: Final = (
+    2 / 5, 1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 8, 1 / 10, 1 / 12, 1 / 16, 1 / 20, 1 / 24, 1 / 32, 0.0,
+)  # fmt: skip
 BELOW_FLOOR: Final = (1 / 2, 1 / 4, 1 / 8, 0.0)
 
 
@@ -73,7 +81,8 @@ class Gate:
     """Lets through a share of one stream's frames, evenly: the rest never waits for the engine.
 
     `admit` is called for every frame, by one thread; `lost` is counted where a frame that was let
-    through is dropped for load after all. `Load` reads both and sets `keep`, from another thread.
+    through is dropped for load after all, and `late` as well if it was too old. `Load` reads them
+    and sets `keep`, from another thread.
     """
 
     def __init__(self, stream_id: str, priority: int, min_fps: float) -> None:
@@ -82,14 +91,20 @@ class Gate:
         """Share of the frames that is let through, 0 to 1."""
         self.rate_fps = 0.0
         """Frames a second that come, let through or not."""
-        self.offered = self.admitted = self.lost = 0
+        self.offered = self.admitted = self.lost = self.late = 0
+        self.phase = 0.0
+        """Credit to begin with, 0 to 1: gates of other phases let other frames through."""
         self._credit = 0.0
-        self._before = (0, 0, 0)
+        self._before = (0, 0, 0, 0)
         self._measured = False
 
     def admit(self) -> bool:
         """Is this frame let through? Of any n in a row, keep * n are, give or take one."""
         self.offered += 1
+        if self.keep >= 1:
+            self.admitted += 1
+            self._credit = self.phase
+            return True
         self._credit += self.keep
         if self._credit < 1 - 1e-9:
             return False
@@ -97,15 +112,16 @@ class Gate:
         self.admitted += 1
         return True
 
-    def measure(self, elapsed_s: float) -> tuple[int, int]:
-        """Frames let through, and lost behind the gate, in the `elapsed_s` since the last call."""
-        now = (self.offered, self.admitted, self.lost)
-        offered, admitted, lost = (a - b for a, b in zip(now, self._before, strict=True))
+    def measure(self, elapsed_s: float) -> tuple[int, int, int]:
+        """Frames let through, lost behind the gate, and of those too late, in the `elapsed_s` since
+        the last call."""
+        now = (self.offered, self.admitted, self.lost, self.late)
+        offered, admitted, lost, late = (a - b for a, b in zip(now, self._before, strict=True))
         self._before = now
         fps = offered / elapsed_s
         self.rate_fps = (self.rate_fps + fps) / 2 if self._measured else fps
         self._measured = True
-        return admitted, lost
+        return admitted, lost, late
 
     def kept(self, share: float, of_floor: float) -> float:
         """What a rung means for this stream: the share of its frames to let through."""
@@ -118,16 +134,18 @@ class Load:
 
     The detect thread calls `worked` and `judge` after every batch; `report` is for any thread.
 
-    Down: in two intervals one after the other the engine was busy and lost frames. So many rungs
+    Down: in two intervals one after the other the engine was busy and lost frames, or, with a
+    `pace` that has a target, frames were too late for it whether or not it was busy. So many rungs
     are taken that what is let through fits what the engine did, but at most half is given up at
-    once. Up: one rung, after some seconds without losses, if the engine will have room for it. A
-    step up that turns out wrong doubles those seconds.
+    once. Up: after some seconds without losses, as far as the engine will have room, but at most to
+    twice as much at once. A step up that turns out wrong doubles those seconds.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, pace: Pace | None = None) -> None:
+        self._clock, self._pace = clock, pace
         self._judged_s = self._changed_s = clock.monotonic_s()
         self._frames, self._busy_s = 0, 0.0
+        self._began_work_s: float | None = None
         self._depth, self._hold_s = 0, HOLD_S
         self._classes: list[int] = []
         self._saturated, self._calm_s = 0, 0.0
@@ -138,8 +156,16 @@ class Load:
 
     def worked(self, frames: int, busy_s: float) -> None:
         """The engine, and all that it waits for behind it, took `busy_s` for a batch."""
+        if self._began_work_s is None:  # an engine makes itself ready in its first batch
+            self._began_work_s = self._clock.monotonic_s()
+            return
         self._frames += frames
         self._busy_s += busy_s
+
+    @property
+    def due(self) -> bool:
+        """Whether an interval is over, so that `judge` has something to do."""
+        return self._clock.monotonic_s() - self._judged_s >= INTERVAL_S
 
     def judge(self, gates: Sequence[Gate], others: int = 0) -> None:
         """Look at the interval, if one is over. `others`: streams that are never degraded, and take
@@ -150,24 +176,32 @@ class Load:
             return
         self._judged_s = now_s
         counts = [gate.measure(elapsed_s) for gate in gates]
-        admitted, lost = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-        fps = self._frames / self._busy_s if self._busy_s > 0 else 0.0
-        busy = self._busy_s / elapsed_s >= BUSY_SHARE
-        self._frames, self._busy_s = 0, 0.0
+        admitted, lost, late = (sum(count[place] for count in counts) for place in range(3))
         self._note_classes(gates)
         losing = lost > LOST_SHARE * admitted
         self._calm_s = 0.0 if losing else self._calm_s + elapsed_s
-        if losing and busy:
-            self._engine_fps = fps
-            self._saturated += 1
-        else:
-            self._engine_fps = max(self._engine_fps, fps)
-            self._saturated = 0
+        capacity_fps = self._pace.capacity_fps if self._pace is not None else None
+        busy = self._measure_engine(elapsed_s, capacity_fps, losing=losing)
+        too_late = capacity_fps is not None and late > LOST_SHARE * admitted
+        is_warm = self._began_work_s is not None and now_s - self._began_work_s > COLD_S
+        saturated = is_warm and losing and (busy or too_late)
+        self._saturated = self._saturated + 1 if saturated else 0
         if self._saturated >= SATURATED_INTERVALS:
             self._go_down(gates, max(admitted - lost, 0) / elapsed_s)
         elif self._depth > 0:
             self._go_up(gates, others)
         self._apply(gates)
+
+    def _measure_engine(
+        self, elapsed_s: float, capacity_fps: float | None, *, losing: bool
+    ) -> bool:
+        """How much it can do, by its target or by what it did. Was it busy?"""
+        busy = self._busy_s / elapsed_s >= BUSY_SHARE
+        fps = self._frames / self._busy_s if self._busy_s > 0 else 0.0
+        self._frames, self._busy_s = 0, 0.0
+        least_fps = 0.0 if losing and busy else self._engine_fps
+        self._engine_fps = max(least_fps, fps) if capacity_fps is None else capacity_fps
+        return busy
 
     def report(self) -> LoadReport:
         """As of now."""
@@ -205,7 +239,8 @@ class Load:
         self._saturated, self._calm_s = 0, 0.0
 
     def _go_up(self, gates: Sequence[Gate], others: int) -> None:
-        """One rung that makes a difference, or all the way where none does."""
+        """As many rungs as fit, at most to twice what passes now; at least one that makes a
+        difference, or all the way where none does."""
         now_fps, depth = self._let_through(gates, self._depth), self._depth
         while depth > 0 and self._let_through(gates, depth) <= now_fps:
             depth -= 1
@@ -213,6 +248,9 @@ class Load:
         fits = self._let_through(gates, depth) <= room
         if not (fits and self._calm_s >= self._hold_s) and self._calm_s < TRY_AGAIN_S:
             return
+        most_fps = min(room, 2 * now_fps)
+        while depth > 0 and self._let_through(gates, depth - 1) <= most_fps:
+            depth -= 1
         self._depth, self._changed_s = depth, self._clock.monotonic_s()
         self._calm_s = 0.0
 
@@ -222,7 +260,8 @@ class Load:
 
     def _apply(self, gates: Sequence[Gate]) -> None:
         rungs = _rungs(gates)
-        for gate, keep in zip(gates, _keeps(gates, self._depth), strict=True):
+        for place, (gate, keep) in enumerate(zip(gates, _keeps(gates, self._depth), strict=True)):
+            gate.phase = place * GOLDEN % 1  # cameras of one rate must not all pass at once
             gate.keep = keep
         left = {gate.stream_id: gate.keep for gate in gates if gate.keep < 1}
         self._tell(rungs[self._depth].stage, left)

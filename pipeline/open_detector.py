@@ -1,5 +1,6 @@
 """From the section `model` of a configuration to a detector on an engine, proved."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def engine_options(config: PipelineConfig) -> EngineOptions:
         max_batch=model.max_batch or config.batch.size,
         hint=model.hint or ("throughput" if several else "latency"),
         cache=model.cache,
+        integer_input=True,
     )
 
 
@@ -41,14 +43,14 @@ def make_detector(
         raise EngineLoadError(f"model {config.name!r} {why}")
     engine = open_engine(path, options)
     try:
-        return _detector_on(engine, path, config, least_score)
+        return _detector_on(engine, path, config, least_score, options)
     except BaseException:
         engine.close()
         raise
 
 
 def _detector_on(
-    engine: Engine, path: Path, config: ModelConfig, least_score: float
+    engine: Engine, path: Path, config: ModelConfig, least_score: float, options: EngineOptions
 ) -> YoloNasDetector:
     how: dict[str, Any] = {
         "score_threshold": least_score,
@@ -57,4 +59,10 @@ def _detector_on(
     }
     if takes_tensors(engine):
         return YoloNasCudaDetector(engine, path, **how)
+    if config.input_shape == "follow" and engine.can_be_sized:
+
+        def open_sized(size: tuple[int, int]) -> Engine:
+            return open_engine(path, replace(options, size=size))
+
+        return YoloNasDetector(engine, path, **how, open_sized=open_sized)
     return YoloNasDetector(engine, path, **how)

@@ -3,6 +3,7 @@ it runs."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.config import (
@@ -65,29 +66,13 @@ def _unknown(label: str, known: Sequence[str]) -> str:
 
 
 def _line(line: LineConfig, labels: Sequence[str]) -> LineRule:
-    return LineRule(
-        line.name,
-        line.way,
-        line.units,
-        line.anchor,
-        line.hysteresis_px,
-        line.confirm_frames,
-        _ids(line.classes, labels),
-        _schedule(line.when),
-        _ns(line.interval_s),
-    )
+    return LineRule(name=line.name, points=line.way, **_border(line, labels))
 
 
 def _zone(zone: ZoneConfig, labels: Sequence[str]) -> ZoneRule:
     return ZoneRule(
         name=zone.name,
         points=zone.polygon,
-        units=zone.units,
-        anchor=zone.anchor,
-        hysteresis_px=zone.hysteresis_px,
-        confirm_frames=zone.confirm_frames,
-        classes=_ids(zone.classes, labels),
-        schedule=_schedule(zone.when),
         passages=zone.passages,
         dwell=_stay(zone.dwell) if zone.dwell else None,
         loitering=_stay(zone.loitering) if zone.loitering else None,
@@ -95,8 +80,21 @@ def _zone(zone: ZoneConfig, labels: Sequence[str]) -> ZoneRule:
         direction=_direction(zone.direction) if zone.direction else None,
         occupancy=_occupancy(zone.occupancy) if zone.occupancy else None,
         crowd=_limit(zone.limit) if zone.limit else None,
-        interval_ns=_ns(zone.interval_s),
+        **_border(zone, labels),
     )
+
+
+def _border(drawn: LineConfig | ZoneConfig, labels: Sequence[str]) -> dict[str, Any]:
+    """What a line and a zone have in common."""
+    return {
+        "units": drawn.units,
+        "anchor": drawn.anchor,
+        "classes": _ids(drawn.classes, labels),
+        "hysteresis_px": drawn.hysteresis_px,
+        "confirm_frames": drawn.confirm_frames,
+        "schedule": _schedule(drawn.when),
+        "interval_ns": _ns(drawn.interval_s),
+    }
 
 
 def _mask(mask: MaskConfig, place: int, labels: Sequence[str]) -> MaskRule:

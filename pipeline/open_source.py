@@ -74,7 +74,7 @@ def watch(
         file = FileSourceConfig(
             kind="file",
             path=path,
-            decoder_threads=source.decoder_threads,
+            decoder_threads=source.decoder_threads or 1,
             start_time=source.start_time,
         )
         return make(stream.model_copy(update={"source": file}), epoch, first_seq)

@@ -15,7 +15,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Annotated:
     """An annotated picture on its way to the picture sinks; `image` None ends the stream."""
 
     stream_id: str
@@ -28,7 +28,7 @@ class PictureOutlet:
 
     def __init__(self, sink: PictureSink, capacity: int, when_full: WhenFull) -> None:
         self.sink = sink
-        self.channel: Channel[Picture] = Channel(capacity, when_full)
+        self.channel: Channel[Annotated] = Channel(capacity, when_full)
         self._delivered = 0
         self._failed = 0
         self._error: str | None = None
@@ -74,7 +74,7 @@ class PictureOutlet:
                 log.debug("sink %r", self.sink.name, exc_info=True)
                 self._give_up(picture, error)
 
-    def _give_up(self, picture: Picture, error: Exception) -> None:
+    def _give_up(self, picture: Annotated, error: Exception) -> None:
         told = error if isinstance(error, SinkError) else unexpected(self.sink.name, error)
         self._bad_streams.add(picture.stream_id)
         self._failed += picture.image is not None
@@ -85,7 +85,7 @@ class PictureOutlet:
         """Give up the pictures that wait. Any thread."""
         self.channel.abort()
 
-    def _deliver(self, picture: Picture) -> None:
+    def _deliver(self, picture: Annotated) -> None:
         if picture.info is None or picture.image is None:
             self.sink.end_stream(picture.stream_id)
         else:

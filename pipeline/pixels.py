@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
+from pipeline.core.picture import Picture
 from pipeline.core.tracks import Tracks
 from stages.evidence.desk import Desk
 from stages.evidence.ring import PacketRing
@@ -36,19 +37,21 @@ class Pixels:
     def publish(
         self,
         info: FrameInfo,
-        image: U8 | None,
+        picture: Picture | None,
         detections: Detections,
         tracks: Tracks,
         *,
         draws: bool,
     ) -> U8 | None:
         """The frame's events are told: evidence gets its picture. Returns the private picture to be
-        drawn upon, None without `draws`. `image` is None where nobody wanted it."""
+        drawn upon, None without `draws`. `picture` is None where nobody wanted it; it becomes RGB
+        only where something is made of it."""
         shade, desk = self.shade, self.desk
         if shade is not None:
             shade.see(info, detections, tracks)
         private = None
-        if image is not None and (draws or (desk is not None and desk.due)):
+        if picture is not None and (draws or (desk is not None and desk.due)):
+            image = picture.rgb()
             private = image if shade is None else shade.hide(image)
         if desk is not None:
             desk.take(info, private)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -28,6 +29,8 @@ from pipeline.outlet import Outlet
 from pipeline.streams import Streams
 from pipeline.telemetry import Report, StreamAccount
 from pipeline.threads import Threads
+from pipeline.workers.place import Workers
+from pipeline.workers.pool import WorkerProcess
 from sinks.base import Sink
 from stages.appearance import Embedder
 
@@ -74,6 +77,7 @@ class Pipeline(Changeable):
         self._opened = contextlib.ExitStack()
         self._flow: Flow | None = None
         self._streams: Streams | None = None
+        self._workers: Workers | None = None
         self._threads = Threads()
         self._main: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -134,6 +138,12 @@ class Pipeline(Changeable):
         """True once everything is open and the streams have been started."""
         return self._main is not None
 
+    @property
+    def workers(self) -> list[WorkerProcess]:
+        """The processes that decode, each with its streams; none where all is done here. Any
+        thread."""
+        return self._workers.processes if self._workers is not None else []
+
     def report(self) -> Report:
         """The account as of now. Any thread."""
         report = self._flow.report() if self._flow is not None else Report([], [])
@@ -181,7 +191,10 @@ class Pipeline(Changeable):
         flow = Flow(detector, config.batch, clock, heartbeat_s=config.heartbeat_s)
         flow.outlets, flow.picture_outlets, flow.evidence = outlets, picture_outlets, evidence
         embedder = open_looker.open_embedder(config, stack)
-        self._streams = self._make_streams(flow, detector, embedder)
+        workers = Workers(config, stream_configs, detector, len(os.sched_getaffinity(0)))
+        stack.callback(workers.close)
+        self._workers = workers
+        self._streams = self._make_streams(flow, detector, embedder, workers)
         for stream_config in stream_configs:
             self._streams.put(stream_config)
         return flow
@@ -195,7 +208,9 @@ class Pipeline(Changeable):
         detector.warm_up(self.config.batch.size)
         return detector
 
-    def _make_streams(self, flow: Flow, detector: Detector, embedder: Embedder | None) -> Streams:
+    def _make_streams(
+        self, flow: Flow, detector: Detector, embedder: Embedder | None, workers: Workers
+    ) -> Streams:
         config, clock = self.config, self._clock
         producer = build.make_producer(config, detector, clock, self._instance)
 
@@ -219,6 +234,7 @@ class Pipeline(Changeable):
         return Streams(
             flow,
             self._threads,
+            workers,
             make_composer,
             clock,
             parallel_files=config.parallel_files,
@@ -243,9 +259,8 @@ class Pipeline(Changeable):
         try:
             async with asyncio.TaskGroup() as group:
                 streams.start(group)
-                group.create_task(self._work("detect", flow.detect))
                 group.create_task(self._work("publish", flow.publish))
-                for name, loop in flow.outlet_loops:
+                for name, loop in (*flow.detect_loops, *flow.outlet_loops):
                     group.create_task(self._work(name, loop))
         except BaseExceptionGroup as failures:
             self.abort()
@@ -258,7 +273,7 @@ class Pipeline(Changeable):
         except Exception:
             self.abort()
             raise
-        if name == "detect" and self._streams is not None:
+        if self._flow is not None and self._flow.detected and self._streams is not None:
             self._streams.cut()  # where all sinks are gone, some may be paused or about to start
 
     async def _drain(self) -> None:

@@ -1,31 +1,49 @@
-"""One stream: its decoding thread, its frame channel, its account, and its reconnects."""
+"""One stream: its decoding thread, its epochs and its reconnects."""
 
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pipeline.config import ReconnectedConfig, StdinSourceConfig, StreamConfig
 from pipeline.connection import Connection, Patience
 from pipeline.core.clock import Clock
-from pipeline.core.errors import DownCause, SourceDenied, SourceError, SourceHung
+from pipeline.core.errors import SourceDenied, SourceError, SourceHung
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
-from pipeline.core.messages import DropReason
+from pipeline.intake import Intake
 from pipeline.lane import Lane
 from pipeline.load import Gate
+from pipeline.stream_changes import (
+    StreamChange,
+    StreamDown,
+    StreamEnded,
+    StreamHealth,
+    StreamRules,
+    StreamUp,
+)
 from pipeline.supervise import Backoff, Repeats
 from pipeline.telemetry import StreamAccount
-from stages.base import Counts, Decoder, Source
+from stages.base import Source
 from stages.health.finding import Change
 from stages.health.watch import HealthWatch, Settings
-from stages.zones import Rules
 
 if TYPE_CHECKING:
     from stages.evidence.ring import PacketRing
+
+__all__ = [
+    "MakeSource",
+    "Stream",
+    "StreamChange",
+    "StreamDown",
+    "StreamEnded",
+    "StreamHealth",
+    "StreamRules",
+    "StreamUp",
+    "patience_with",
+]
 
 log = get_logger(__name__)
 
@@ -38,62 +56,6 @@ DENIED_LONGEST_S: Final = 900.0
 
 MakeSource = Callable[[int, int], Source]
 """(epoch, first seq) -> a source for one connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamUp:
-    """The first frame of an epoch, `seq`, has arrived."""
-
-    stream_id: str
-    epoch: int
-    seq: int
-    attempt: int
-    frame_count: int | None
-    chaos: bool = False
-    """Faults are made on purpose."""
-    decoder: Decoder | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamDown:
-    """The connection failed or was lost after frame `seq`; another try follows."""
-
-    stream_id: str
-    epoch: int
-    seq: int
-    attempt: int
-    reason: str
-    cause: DownCause = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
-    """No more frames will come. `error` says why it ended early."""
-
-    stream_id: str
-    epoch: int
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamHealth:
-    """Something is wrong with the pictures, or no longer; frame `seq` is the last one by then."""
-
-    stream_id: str
-    epoch: int
-    seq: int
-    change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRules:
-    """Other lines, zones and masks, from the next frame on."""
-
-    stream_id: str
-    rules: Rules
-
-
-StreamChange = StreamUp | StreamDown | StreamEnded | StreamHealth | StreamRules
 
 
 class Stream:
@@ -123,20 +85,9 @@ class Stream:
         ring: "PacketRing | None" = None,
     ) -> None:
         self.id = config.id
-        self._ring = ring
-        self.account: StreamAccount = follows.account if follows else StreamAccount(config.id)
-        self.gate: Gate | None = None
-        if config.gives_way:
-            self.gate = Gate(config.id, config.priority, config.min_fps)
-        self.lane = Lane(
-            config.queue_frames,
-            config.full_queue,
-            longest_age_s=config.longest_age_s,
-            on_drop=self._drop,
-            on_late=self._drop_late,
-            condition=condition,
-            clock=clock,
-        )
+        self._stopping = threading.Event()
+        account = follows.account if follows else StreamAccount(config.id)
+        self.intake = Intake(config, account, condition, self._stopping, self._say, clock, ring)
         self._config = config
         self._make_source = make_source
         self._tell = tell
@@ -145,7 +96,6 @@ class Stream:
         self._backoff = backoff or _backoff(config.reconnects)
         self._denied = denied or _denied_backoff(config.reconnects)
         self._repeats = Repeats()
-        self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._connection: Connection | None = None
         self._hung: list[Connection] = follows._hung if follows else []
@@ -154,9 +104,6 @@ class Stream:
         self._tried_s = 0.0
         self._ended = self._retired = self._end_told = False
         self._epoch = follows.epoch + 1 if follows else 0
-        self._times_before = self.account.times
-        self._undecoded_before = self.account.undecoded
-        self._kept = self._damaged = self._skipped = 0
         self._health = HealthWatch(_settings(config)) if config.watched else None
 
     def run(self) -> None:
@@ -192,6 +139,21 @@ class Stream:
         self.stop()
 
     @property
+    def account(self) -> StreamAccount:
+        """What became of its frames."""
+        return self.intake.account
+
+    @property
+    def gate(self) -> Gate | None:
+        """Where it gives way to others; None: it does not."""
+        return self.intake.gate
+
+    @property
+    def lane(self) -> Lane:
+        """Its frames that wait for the engine."""
+        return self.intake.lane
+
+    @property
     def epoch(self) -> int:
         """Of the newest frame, or of the next one."""
         return self._epoch
@@ -220,10 +182,8 @@ class Stream:
         """One connection, until it ends. None: there is nothing more to come."""
         if self._count_hung() >= MOST_HUNG:
             return SourceHung(self.id, f"{MOST_HUNG} decoders hang: waiting for one to return")
-        epoch, first_seq = self._epoch, self.account.next_seq
-        self._up_since_s, self._damaged, self._skipped = None, 0, 0
-        self._times_before = self.account.times
-        self._undecoded_before = self.account.undecoded
+        epoch, first_seq = self._epoch, self.intake.begin()
+        self._up_since_s = None
         connection = Connection(
             self.id, lambda: self._make_source(epoch, first_seq), self._take, self._patience,
             self._idle,
@@ -239,9 +199,7 @@ class Stream:
             self._hung.append(connection)
             self._count_hung()
         if connection.source is not None:
-            counts = connection.source.counts
-            self._count_left_out(first_seq + counts.decoded_total, counts)
-            self.account.times = counts.times.after(self._times_before)
+            self.intake.end(connection.source.counts)
         if self._health is not None:
             self._tell_health(self._health.interrupt("the connection is over"))
         return connection.failure
@@ -256,25 +214,14 @@ class Stream:
         """In the decoder's thread: a frame into the lane. False: no more, please."""
         if self._ended:
             return False
-        self._count_left_out(frame.info.seq, source.counts)
-        self.account.times = source.counts.times.after(self._times_before)
-        self.account.decode()
+        self.intake.count(source, frame.info)
         self._epoch = frame.info.epoch
-        if self._ring is not None:
-            self._ring.frame(frame.info)
-        self._note_decoder(source.counts.decoder)
         if self._up_since_s is None:
             self._come_up(source, frame.info.seq)
         if self._health is not None:
-            health = self._health.observe(frame.image, frame.info.pts_ns, source.counts)
+            health = self._health.observe(frame.picture, frame.info.pts_ns, source.counts)
             self._tell_health(health)
-        if self.gate is None or self.gate.admit():
-            self.lane.put(frame)
-        else:
-            self.account.drop(frame.info.seq, "load")
-        self._kept += 1
-        if self._kept == self._config.max_frames:
-            self._stopping.set()
+        self.intake.take(frame)
         return not self._stopping.is_set()
 
     def _idle(self, source: Source) -> None:
@@ -288,26 +235,6 @@ class Stream:
             level = logging.WARNING if change.active else logging.INFO
             self._say(level, kind, f"stream {self.id!r}: {change.reason}")
             self._tell(StreamHealth(self.id, self._epoch, self.account.next_seq - 1, change))
-
-    def _count_left_out(self, seq: int, counts: Counts) -> None:
-        """Frames before `seq` that the source left out: damaged, above the frame rate, or not given
-        any more when it was stopped."""
-        self.account.chaos = counts.chaos
-        self.account.undecoded = self._undecoded_before + counts.undecoded_total
-        while self.account.next_seq < seq:
-            reason: DropReason = "stopped" if self._stopping.is_set() else "target_fps"
-            if self._damaged < counts.withheld_total:
-                self._damaged, reason = self._damaged + 1, "corrupt"
-            elif self._skipped < counts.skipped_total:
-                self._skipped, reason = self._skipped + 1, "target_fps"
-            self.account.drop(self.account.decode(), reason)
-
-    def _note_decoder(self, decoder: Decoder | None) -> None:
-        if decoder is not self.account.decoder:
-            self.account.decoder = decoder
-            if decoder is not None and decoder.asked != "none":
-                level = logging.WARNING if decoder.why else logging.INFO
-                self._say(level, f"{decoder}", f"stream {self.id!r}: decoded by {decoder}")
 
     def _come_up(self, source: Source, seq: int) -> None:
         self._say(logging.INFO, "up", f"stream {self.id!r} is up")
@@ -350,17 +277,6 @@ class Stream:
     def _may_retry(self) -> bool:
         reconnect = self._reconnects.tries_again if self._reconnects else "never"
         return reconnect == "always" or (reconnect == "once_up" and self._was_up)
-
-    def _drop(self, frame: Frame) -> None:
-        closing = self._stopping.is_set() or self.lane.closed
-        if self.gate is not None and not closing:
-            self.gate.lost += 1
-        self.account.drop(frame.info.seq, "stopped" if closing else "overflow")
-
-    def _drop_late(self, frame: Frame) -> None:
-        if self.gate is not None:
-            self.gate.lost += 1
-        self.account.drop(frame.info.seq, "late")
 
 
 def patience_with(config: StreamConfig) -> Patience | None:

@@ -22,6 +22,7 @@ from pipeline.pixels import Pixels
 from pipeline.stream import MakeSource, Stream, StreamRules
 from pipeline.telemetry import StreamAccount
 from pipeline.threads import Threads
+from pipeline.workers.place import Workers
 from stages.base import Looker
 from stages.zones import Rules
 
@@ -49,6 +50,7 @@ class Streams:
         self,
         flow: Flow,
         threads: Threads,
+        workers: Workers,
         make_composer: MakeComposer,
         clock: Clock,
         *,
@@ -60,6 +62,7 @@ class Streams:
         prepare_composer: PrepareComposer,
     ) -> None:
         self._flow, self._threads, self._clock = flow, threads, clock
+        self._workers = workers
         self._make_composer = make_composer
         self._make_pixels, self._make_looker = make_pixels, make_looker
         self._make_rules, self._prepare_composer = make_rules, prepare_composer
@@ -224,7 +227,11 @@ class Streams:
         flow.pixels = {**flow.pixels, stream_id: pixels}
         others = {id_: one for id_, one in flow.lookers.items() if id_ != stream_id}
         flow.lookers = others if looker is None else {**others, stream_id: looker}
-        return build.source_maker(config, self._clock, pixels.ring)
+        make = build.source_maker(config, self._clock, pixels.ring)
+        whole = looker is not None or pixels.wanted or bool(flow.picture_outlets)
+        return self._workers.place(
+            config, make, self._clock, whole=whole, packets=pixels.ring is not None
+        )
 
     def _launch(self, config: StreamConfig, make_source: MakeSource) -> None:
         """A stream that follows the last one of its id, if there was one."""

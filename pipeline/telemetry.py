@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.core.messages import Condition, DropReason
-from stages.base import Decoder, Times
+from stages.base import Decoder, Rest, Times
 
 LoadStage = Literal["full", "skip", "slow", "below_floor"]
 
@@ -32,6 +32,43 @@ class LoadReport:
     def degraded(self) -> bool:
         """Whether frames are left out now."""
         return self.stage != "full"
+
+
+@dataclass(slots=True)
+class LatencyReport:
+    """From a frame's coming into its lane, decoded, until its detections were handed to the publish
+    thread: of live streams that give way. See `pipeline.pace`."""
+
+    target_ms: float | None = None
+    """`batch.latency_target_ms`; None: there is none, and batches are as configured."""
+    frames: int = 0
+    """Handed on in the last 10 s; the next four are of these."""
+    mean_size: float = 0.0
+    """Frames in a batch, those of files with them."""
+    p50_ms: float = 0.0
+    p95_ms: float = 0.0
+    p99_ms: float = 0.0
+    in_time: int = 0
+    """Frames of the whole run that were handed on within the target, or all where there is none."""
+    missed: int = 0
+    """Those that were handed on later than that."""
+    late: int = 0
+    """Those that were too old when their turn came, and were dropped."""
+    holds: bool = True
+    """False: of the last seconds' frames, more than 2 % were not in time."""
+    times: int = 0
+    """How often it has ceased to hold in this run."""
+    arrivals_fps: float = 0.0
+    """Frames a second that come to the engine; 0 without a target."""
+    size: int = 0
+    """Most frames of a batch, as planned now."""
+    within_ms: float | None = None
+    """Age of its oldest frame at which a batch below `size` starts, as planned now; None: as
+    configured."""
+    one_frame_ms: float = 0.0
+    """What the engine takes for a batch of one frame, by what was learned; 0: nothing yet."""
+    spread: float = 0.0
+    """So many times as long as expected one batch in forty takes."""
 
 
 @dataclass(slots=True)
@@ -60,6 +97,7 @@ class StreamAccount:
         self.times = Times()
         self.undecoded = 0
         self.decoder: Decoder | None = None
+        self.rest: Rest | None = None
         self._lock = threading.Lock()
         self._decoded = 0
         self._published = 0
@@ -129,6 +167,8 @@ class StreamReport:
     """Pictures that the decoder passed over because of `decode`; they are not in `decoded`."""
     decoder: Decoder | None = None
     """What decodes now; None: nothing yet, or no video decoder at all."""
+    rest: Rest | None = None
+    """What its motion gate did; None: it has had none."""
     oldest_s: float = 0.0
     """Longest time that a frame waited for the engine and was taken by it."""
     started_s: float = 0.0
@@ -218,6 +258,7 @@ class Report:
     error: str | None = None
     """What befell the run as a whole, such as a drain that was not done in time."""
     load: LoadReport = field(default_factory=LoadReport)
+    latency: LatencyReport = field(default_factory=LatencyReport)
     evidence: EvidenceReport | None = None
     """None: none is kept."""
 

@@ -118,7 +118,8 @@ class EventTeller:
                 return crowd, told.kind, key, told.phase, self._crowd(told, moment)
             case Tally():
                 what = "zone" if told.is_zone else "line"
-                key = f"{what}:{told.name}:{told.from_ns}:{info.seq}"
+                # by no clock: a file that is played again gives the same ids
+                key = f"{what}:{told.name}:{told.number}:{info.seq}"
                 return IntervalCountsMessage, "interval_counts", key, "once", self._tally(told)
 
     def _object(self, told: Crossing | Entered | Left | Stay) -> dict[str, Any]:

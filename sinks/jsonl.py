@@ -44,6 +44,7 @@ class JsonLinesSink:
         self._template, self._append, self._rotation = path, append, rotation
         self._clock = clock or SystemClock()
         self._files: dict[Path, LineFile] = {}
+        self._paths: dict[str, Path] = {}
         self._unsynced: set[Path] = set()
         self._stdout: FileIO | None = None
         self._is_open = False
@@ -128,7 +129,12 @@ class JsonLinesSink:
         for message in messages:
             key = message.key if STREAM_ID in self._template else ""
             lines.setdefault(key, []).append(message.body + b"\n")
-        return {path_for(self._template, key): b"".join(group) for key, group in lines.items()}
+        return {self._path(key): b"".join(group) for key, group in lines.items()}
+
+    def _path(self, key: str) -> Path:
+        if key not in self._paths:
+            self._paths[key] = path_for(self._template, key)
+        return self._paths[key]
 
     def _file(self, path: Path) -> LineFile:
         file = self._files.get(path)

@@ -85,6 +85,20 @@ class Counts:
     """Faults that were made on purpose, by kind, over all connections."""
 
 
+@dataclass(slots=True)
+class Rest:
+    """What a stream's motion gate did so far, over all epochs; the decoding thread counts."""
+
+    frames_total: int = 0
+    """Frames at rest: the engine did not see them."""
+    changes_total: int = 0
+    """How often a stream at rest was woken by its pictures."""
+    at_rest: bool = False
+    """Now."""
+    changed_ns: int | None = None
+    """UTC capture time of the last picture in which something changed."""
+
+
 class Source(Protocol):
     """Pictures of one stream, for one connection.
 
@@ -138,9 +152,12 @@ class Tracker(Protocol):
         *,
         camera_motion: F64 | None = None,
         features: F32 | None = None,
+        rested_s: float = 0.0,
     ) -> Tracks:
         """Detections (N, 4), (N,), (N,) of the next frame at media time `time_s` -> tracks.
-        `camera_motion` and `features` (N, D): see `Seen`; here, from the last update's frame."""
+        `camera_motion` and `features` (N, D): see `Seen`; here, from the last update's frame. Of
+        the time since that, nothing moved for `rested_s`: no track is lost in it. It is given only
+        where the stream's motion gate left out frames."""
 
     def reset(self) -> None:
         """Forget all tracks, at a gap: reconnect, seek, jump in time. Ids are not reused."""

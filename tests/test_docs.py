@@ -93,6 +93,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "streams[].plane": config.PlaneConfig,
     "streams[].plane.points[]": config.PlanePointConfig,
     "streams[].plane.geo": config.GeoConfig,
+    "motion_gate": config.MotionGateConfig,
     "model": config.ModelConfig,
     "batch": config.BatchConfig,
     "tracking": config.TrackingConfig,

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from detectors.scripted import ScriptedDetector
 from examples import completeness, embed
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.messages import (
     DropReason,
@@ -23,6 +22,7 @@ from pipeline.core.messages import (
     decode,
     message_id,
 )
+from pipeline.core.picture import Picture
 from tests.stages.sources.clips import encode
 
 RUN = "run"
@@ -123,7 +123,7 @@ def test_duplicates_are_told_and_not_counted() -> None:
 
 
 async def test_embedding_leaves_the_loop_to_its_host(tmp_path: Path) -> None:
-    def nothing(image: U8) -> Detections:
+    def nothing(picture: Picture) -> Detections:
         none = np.empty(0, np.float32)
         return Detections(np.empty((0, 4), np.float32), none, np.empty(0, np.int32))
 

@@ -113,7 +113,13 @@ def _open_openvino(path: Path, options: EngineOptions) -> Engine:
 def _open_onnxruntime(path: Path, options: EngineOptions) -> Engine:
     from detectors.engines.onnxruntime import OnnxRuntimeEngine
 
-    engine = OnnxRuntimeEngine(path, options.threads)
+    engine = OnnxRuntimeEngine(
+        path,
+        options.threads,
+        hint=options.hint,
+        integer_input=options.integer_input,
+        size=options.size,
+    )
     if options.precision is not None and options.precision != engine.precision:
         engine.close()
         raise wrong_precision(path, engine.precision, options.precision, engine.name)

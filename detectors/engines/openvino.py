@@ -47,6 +47,8 @@ class OpenVinoEngine:
 
     name = "openvino-cpu"
     batch_limit: int | None = None
+    concurrency = 1
+    can_be_sized = True
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self._path = path
@@ -61,7 +63,7 @@ class OpenVinoEngine:
             raise wrong_precision(path, header.precision, options.precision, self.name)
         if half:
             _require_half(path)
-        compiled = _compiled(path, _properties(options, half))
+        compiled = _compiled(path, _properties(options, half), options.size)
         self.precision: Precision = _executed(compiled)
         if options.precision not in (None, self.precision):
             assert options.precision is not None
@@ -137,10 +139,10 @@ def _require_half(path: Path) -> None:
         )
 
 
-def _compiled(path: Path, properties: dict[str, Any]) -> Any:
+def _compiled(path: Path, properties: dict[str, Any], size: tuple[int, int] | None) -> Any:
     content = path.read_bytes()
-    if _QUANTIZED in content:
-        content = _rewritten(content, path)
+    if _QUANTIZED in content or size is not None:
+        content = _rewritten(content, path, size)
     # The reader for ONNX alone: asked for any format, the others print their errors.
     frontend = FrontEndManager().load_by_framework("onnx")
     try:
@@ -150,17 +152,21 @@ def _compiled(path: Path, properties: dict[str, Any]) -> Any:
         raise EngineLoadError(f"model {path}: OpenVINO cannot run it: {_short(error)}") from error
 
 
-def _rewritten(content: bytes, path: Path) -> bytes:
+def _rewritten(content: bytes, path: Path, size: tuple[int, int] | None) -> bytes:
     try:
         import onnx
 
         from detectors.engines.nonnegative import nonnegative
+        from detectors.engines.rewrite.sized import sized
     except ImportError as error:
         raise EngineLoadError(
-            f"model {path}: a quantized model needs the package onnx: pip install onnx"
+            f"model {path}: rewriting its graph needs the package onnx: pip install onnx"
         ) from error
     try:
-        return bytes(nonnegative(onnx.load_from_string(content)).SerializeToString())
+        model = onnx.load_from_string(content)
+        if size is not None:
+            model = sized(model, size)
+        return bytes(nonnegative(model).SerializeToString())
     except Exception as error:
         raise damaged_graph(path, error) from error
 

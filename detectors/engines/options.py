@@ -18,13 +18,17 @@ class EngineOptions:
 
     - `engine`: which runtime; `auto` is what `detectors.engines.open.choose` says.
     - `precision`: what the convolutions must run in; None: what the file is made for.
-    - `threads`: of a CPU engine, for one batch; 0: all cores that this process may use.
+    - `threads`: of a CPU engine; 0: all cores that this process may use.
     - `max_batch`: the largest batch that will be run. Engines that are built for it (TensorRT)
       refuse larger ones, the others take any.
     - `hint`: `latency`: a batch is over soonest; `throughput`: most pictures a second, where the
       engine knows a difference.
     - `cache`: folder for what an engine compiles, so that the next start is faster; None: OpenVINO
       keeps nothing, TensorRT its own place in the user's cache.
+    - `integer_input`: an engine that can takes a quantized network's input as integers, and tells
+      so by `TensorSpec.grid`; the others take floats as ever.
+    - `size`: height and width of pictures, in multiples of 32, to which the network is brought;
+      None: the file's own. Where `can_be_sized` says so.
 
     Raises ValueError for numbers out of range and for names that are none of these.
     """
@@ -35,6 +39,8 @@ class EngineOptions:
     max_batch: int = 16
     hint: Hint = "latency"
     cache: Path | None = None
+    integer_input: bool = False
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for key, names in (("engine", EngineChoice), ("precision", Precision), ("hint", Hint)):

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from detectors.base import Engine, Precision, TensorSpec
-from detectors.letterbox import Transform
+from detectors.letterbox import Letterbox, Transform
+from detectors.yolo_nas.networks import Networks, OpenSized
 from detectors.yolo_nas.postprocess import Suppression
 from detectors.yolo_nas.processing import Processing
 from detectors.yolo_nas.proof import STRIDES_PX, prove
-from pipeline.core.arrays import F32, U8
+from pipeline.core.arrays import F32
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineLoadError, EngineRunError
 from pipeline.core.log import one_line
+from pipeline.core.picture import AnyPicture
 
 METADATA_KEY = "eyrie.model"
 INT8_SUFFIX = "_int8"
@@ -80,9 +82,12 @@ class Description:
         """Raise `EngineLoadError` unless the engine takes and gives what is described here: one
         batch of any size in, boxes and scores of every anchor out."""
         height, width = self.processing.input_size
+        wanted_input = (3, height, width)
+        if engine.inputs and engine.inputs[0].grid is not None:
+            wanted_input = (height, width, 3)
         anchors = sum((height // stride) * (width // stride) for stride in STRIDES_PX)
         for what, specs, wanted in (
-            ("takes", engine.inputs, [(3, height, width)]),
+            ("takes", engine.inputs, [wanted_input]),
             ("gives", engine.outputs, [(anchors, 4), (anchors, len(self.processing.class_names))]),
         ):
             if len(specs) != len(wanted) or not all(map(_fits, specs, wanted)):
@@ -95,12 +100,14 @@ class Description:
 
 
 def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
-    """Whether a tensor is a batch, of any size, of float32 arrays of that shape."""
+    """Whether a tensor is a batch, of any size, of float32 arrays of that shape, or with a grid of
+    uint8."""
     batch, *sides = spec.shape or (0,)
     same = len(sides) == len(shape) and all(
         side in (None, length) for side, length in zip(sides, shape, strict=True)
     )
-    return spec.dtype == "float32" and batch is None and same
+    dtype = "float32" if spec.grid is None else "uint8"
+    return spec.dtype == dtype and batch is None and same
 
 
 def _with_plain_scores(processing: Processing) -> Processing:
@@ -119,6 +126,10 @@ class YoloNasDetector:
     model, its graph is not what its metadata says, a wanted class is not among its labels, or the
     engine's answers are not those stored in the file: see `detectors.yolo_nas.proof`. Runs two
     pictures for that.
+
+    With `open_sized`, the network's input has the shape of the pictures: as many pixels at most as
+    the file's, but none wasted on padding that a 16:9 picture needs in a square. See
+    `detectors.yolo_nas.networks`.
     """
 
     def __init__(
@@ -129,6 +140,7 @@ class YoloNasDetector:
         score_threshold: float = 0.25,
         iou_threshold: float = 0.7,
         classes: Sequence[str] | None = None,
+        open_sized: OpenSized | None = None,
     ) -> None:
         description = Description.read(engine.metadata, path.name)
         description.check_graph(engine, path.name)
@@ -137,9 +149,10 @@ class YoloNasDetector:
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.precision: Precision = engine.precision
         self.engine_name = engine.name
-        self.device = engine.device
-        self._engine = engine
+        self.device, self.concurrency = engine.device, engine.concurrency
         self._processing = _with_plain_scores(description.processing)
+        self._networks = Networks(engine, self._processing, open_sized)
+        self.letterbox: Letterbox | None = self._networks.letterbox
         # One object is one detection, whatever it resembles: each would be tracked and counted.
         self._rule = Suppression(
             conf=score_threshold, iou=iou_threshold, multi_label=False, class_agnostic=True
@@ -162,27 +175,29 @@ class YoloNasDetector:
             i for i, label in enumerate(self.labels) if classes is not None and label not in classes
         ]
 
-    def detect(self, images: Sequence[U8]) -> list[Detections]:
+    def detect(self, pictures: Sequence[AnyPicture], /) -> list[Detections]:
         """See `detectors.base.Detector.detect`."""
-        if not images:
+        if not pictures:
             return []
-        tensor, transforms = self._processing.prepare_batch(images)
-        boxes, scores = self._engine.run(tensor)
-        return [self._finish(*item) for item in zip(boxes, scores, transforms, strict=True)]
+        found: dict[int, Detections] = {}
+        for network, places in self._networks.groups(pictures):
+            (boxes, scores), transforms = network.run([pictures[place] for place in places])
+            for place, *answer in zip(places, boxes, scores, transforms, strict=True):
+                found[place] = self._finish(*answer)
+        return [found[place] for place in range(len(pictures))]
 
     def warm_up(self, batch_size: int) -> None:
         """Run an empty batch, so that the first real one is as fast as the others. Raises
         `EngineLoadError` when the model cannot run one."""
-        grey = np.full((32, 32, 3), self._processing.letterbox.pad_value, np.uint8)
         try:
-            self.detect([grey] * batch_size)
+            self._networks.warm_up(batch_size)
         except (EngineRunError, ValueError) as error:
             why = f"model {self.name}: cannot run a batch of {batch_size}: {error}"
             raise EngineLoadError(why) from error
 
     def close(self) -> None:
         """See `detectors.base.Detector.close`."""
-        self._engine.close()
+        self._networks.close()
 
     def _finish(self, boxes: F32, scores: F32, transform: Transform) -> Detections:
         if self._unwanted:

@@ -15,9 +15,9 @@ from detectors.yolo_nas.detector import YoloNasDetector
 from detectors.yolo_nas.gpu_colour import Nv12
 from detectors.yolo_nas.gpu_prepare import GpuPreparation
 from detectors.yolo_nas.gpu_suppress import finish_batch
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError
+from pipeline.core.picture import AnyPicture, as_picture
 
 if TYPE_CHECKING:
     import torch
@@ -74,11 +74,11 @@ class YoloNasCudaDetector(YoloNasDetector):
             iou_threshold=iou_threshold,
             classes=classes,
         )
-        self._cuda = engine
+        self._cuda, self.letterbox = engine, None  # whole pictures go up
         (buffer,) = engine.input_buffers(1)
-        self._preparation = GpuPreparation(self._processing, buffer.device)
+        self._gpu = GpuPreparation(self._processing, buffer.device)
 
-    def detect(self, images: Sequence[U8 | Nv12]) -> list[Detections]:
+    def detect(self, images: Sequence[AnyPicture | Nv12], /) -> list[Detections]:
         """See `detectors.base.Detector.detect`; takes frames that lie on the GPU too."""
         if not images:
             return []
@@ -90,13 +90,13 @@ class YoloNasCudaDetector(YoloNasDetector):
             raise EngineRunError(f"{self.name} on {self._cuda.device}: {said[0]}") from error
         return [_detections(*item) for item in zip(transforms, found, strict=True)]
 
-    def _detect(self, images: Sequence[U8 | Nv12]) -> tuple[list[Transform], list[Kept]]:
+    def _detect(self, images: Sequence[AnyPicture | Nv12]) -> tuple[list[Transform], list[Kept]]:
         (buffer,) = self._cuda.input_buffers(len(images))
         pictures: list[Picture] = [
-            image if isinstance(image, Nv12) else self._preparation.upload(image)
+            image if isinstance(image, Nv12) else self._gpu.upload(as_picture(image).rgb())
             for image in images
         ]
-        transforms = self._preparation.fill(pictures, buffer)
+        transforms = self._gpu.fill(pictures, buffer)
         boxes, scores = self._cuda.run_cuda(buffer)
         if self._unwanted:
             scores[..., self._unwanted] = 0

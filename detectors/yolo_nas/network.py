@@ -151,6 +151,7 @@ class _AnyBatch:
         self._size = engine.inputs[0].shape[0] if engine.inputs and engine.inputs[0].shape else None
         self._most = self._size or engine.batch_limit
         self.batch_limit: int | None = None
+        self.concurrency, self.can_be_sized = engine.concurrency, False
         self.name, self.device = engine.name, engine.device
         self.precision, self.metadata = engine.precision, engine.metadata
         self.inputs = self._free(engine.inputs)

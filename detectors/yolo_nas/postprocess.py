@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import numpy as np
 
+from detectors.yolo_nas.pairs import Columns, near
 from pipeline.core.arrays import F32, I64
+
+FEW_CLASSES: Final = 16
+"""Up to so many, NumPy is faster by class than by anchor."""
+LEAST_LIMIT: Final = 0.01
+"""Of an IoU; below it, boxes overlap however far their middles are apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +73,52 @@ def _candidates(scores: F32, rule: Suppression) -> tuple[I64, I64, F32]:
         found = np.flatnonzero(flat > rule.conf)
         anchor, class_id = np.divmod(found, scores.shape[1])
         return anchor, class_id, flat[found]
-    best = scores.max(axis=1)
+    best = best_scores(scores)
     anchor = np.flatnonzero(best >= rule.conf)
     return anchor, scores[anchor].argmax(axis=1), best[anchor]
 
 
 def _greedy(xyxy: F32, groups: I64, limit: float) -> I64:
-    """Indices of the boxes that stay, given boxes (N, 4) in descending order of score."""
-    kept: list[Any] = []
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
-        overlaps = np.triu(_pairwise_iou(xyxy[members]) > limit, k=1)
-        alive = np.ones(len(members), np.bool_)
-        for row in np.flatnonzero(overlaps.any(axis=1)):
-            if alive[row]:
-                alive &= ~overlaps[row]
-        kept.append(members[alive])
-    return np.sort(np.concatenate(kept)) if kept else np.empty(0, np.int64)
+    """Indices of the boxes that stay, given boxes (N, 4) in descending order of score.
+
+    In every round, boxes without a better rival stay for good, and theirs fall.
+    """
+    better, worse = _rivals(Columns.of(xyxy), groups, limit)
+    alive = np.ones(len(xyxy), np.bool_)
+    while len(better):
+        threatened = np.zeros(len(xyxy), np.bool_)
+        threatened[worse] = True
+        alive[worse[~threatened[better]]] = False
+        open_pairs = alive[better] & alive[worse] & threatened[better]
+        better, worse = better[open_pairs], worse[open_pairs]
+    return np.flatnonzero(alive)
 
 
-def _pairwise_iou(xyxy: F32) -> F32:
-    """(N, 4) -> (N, N) IoU in float32; empty boxes overlap nothing."""
-    x1, y1, x2, y2 = xyxy.T
-    area = (x2 - x1) * (y2 - y1)
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    overlap = np.maximum(width, 0) * np.maximum(height, 0)
-    union = area[:, None] + area - overlap
-    ious: F32 = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return ious
+def _rivals(boxes: Columns, groups: I64, limit: float) -> tuple[I64, I64]:
+    """(better, worse) of all pairs of one group that overlap by more than `limit`.
+
+    With IoU > t, the shared part is longer than t of either box's length, so the other one is
+    shorter than length / t, and the middles are apart by less than
+    length * max(1 - t, (1 / t - 1) / 2).
+    """
+    if limit > LEAST_LIMIT:
+        share = max(1 - limit, (1 / limit - 1) / 2)
+        better, worse = near(boxes, share, boxes)
+    else:
+        better, worse = np.divmod(np.arange(len(groups) ** 2), max(len(groups), 1))
+    rivals = (better < worse) & (groups[better] == groups[worse])
+    better, worse = better[rivals], worse[rivals]
+    overlapping = boxes.take(better).iou(boxes.take(worse)) > limit
+    return better[overlapping], worse[overlapping]
+
+
+def best_scores(scores: F32) -> F32:
+    """(A, C) scores -> (A,) the best of each anchor."""
+    classes = scores.shape[1]
+    if not 0 < classes <= FEW_CLASSES:
+        most: F32 = scores.max(axis=1)
+        return most
+    best: F32 = scores[:, 0].copy()
+    for class_id in range(1, classes):
+        np.maximum(best, scores[:, class_id], out=best)
+    return best

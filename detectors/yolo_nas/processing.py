@@ -13,6 +13,7 @@ from detectors.letterbox import Letterbox, Placement, Transform
 from detectors.yolo_nas.postprocess import Suppression, suppress, thin
 from detectors.yolo_nas.voting import Voting, vote
 from pipeline.core.arrays import F32, I64, U8
+from pipeline.core.picture import AnyPicture
 
 Color = Literal["rgb", "bgr"]
 Channels = tuple[float, float, float]
@@ -61,26 +62,22 @@ class Processing:
 
     def resized(self, height: int, width: int) -> Processing:
         """The same for an input of another size, with the least padding it had."""
-        box = self.letterbox
-        fit = None
-        if box.fit is not None:
-            fit = (height - box.height + box.fit[0], width - box.width + box.fit[1])
-        return replace(self, letterbox=replace(box, height=height, width=width, fit=fit))
+        return replace(self, letterbox=self.letterbox.sized(height, width))
 
     def prepare(self, image: U8) -> tuple[F32, Transform]:
         """(H, W, 3) uint8 RGB -> (3, height, width) float32, and the way back of boxes."""
         tensor, (transform,) = self.prepare_batch([image])
         return tensor[0], transform
 
-    def prepare_batch(self, images: Sequence[U8]) -> tuple[F32, list[Transform]]:
-        """B pictures (H, W, 3) uint8 RGB of any sizes -> (B, 3, height, width) float32, and the
-        way back of each one's boxes."""
-        tensor = np.empty((len(images), 3, *self.input_size), np.float32)
+    def prepare_batch(self, pictures: Sequence[AnyPicture]) -> tuple[F32, list[Transform]]:
+        """B pictures of any sizes, arrays as (H, W, 3) uint8 RGB -> (B, 3, height, width) float32,
+        and the way back of each one's boxes. Whoever has many: see `Preparation`."""
+        tensor = np.empty((len(pictures), 3, *self.input_size), np.float32)
+        canvas = np.empty((*self.input_size, 3), np.uint8)
         transforms = []
-        for row, image in zip(tensor, images, strict=True):
-            padded, transform = self.letterbox.pad(image)
-            self._normalize(padded, row)
-            transforms.append(transform)
+        for row, picture in zip(tensor, pictures, strict=True):
+            transforms.append(self.letterbox.fill(picture, canvas))
+            self.normalize(canvas, row)
         return tensor, transforms
 
     def finish(self, boxes: F32, scores: F32, rule: Suppression) -> tuple[F32, F32, I64]:
@@ -90,7 +87,8 @@ class Processing:
         kept = suppress(boxes, scores, rule)
         return kept if self.voting is None else thin(vote(kept, boxes, scores, self.voting), rule)
 
-    def _normalize(self, padded: U8, out: F32) -> None:
+    def normalize(self, padded: U8, out: F32) -> None:
+        """A letterboxed picture (height, width, 3) uint8 RGB -> `out` (3, height, width)."""
         ordered = padded if self.color == "rgb" else padded[..., ::-1]
         for channel, mean, std in zip(range(3), self.mean, self.std, strict=True):
             np.multiply(ordered[..., channel], np.float32(1 / std), out=out[channel])

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from detectors.base import Engine, Precision
+from detectors.yolo_nas.preparation import Preparation
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32, I64, U8
 from pipeline.core.errors import EngineLoadError
@@ -147,7 +148,7 @@ def _files() -> list[Path]:
 def answers(engine: Engine, processing: Processing) -> list[tuple[F32, F32]]:
     """Boxes (A, 4) and scores (A, C) for each bundled picture; all at once where the engine takes
     as many. Raises `EngineRunError`."""
-    tensor, _ = processing.prepare_batch(pictures())
+    tensor, _ = Preparation(processing, engine.inputs[0]).batch(pictures())
     size = engine.batch_limit or len(tensor)
     found: list[tuple[F32, F32]] = []
     for start in range(0, len(tensor), size):

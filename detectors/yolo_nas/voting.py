@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.arrays import F32, F64, I64
-from pipeline.core.boxes import area
+from detectors.yolo_nas.pairs import Columns, near
+from detectors.yolo_nas.postprocess import best_scores
+from pipeline.core.arrays import F32, F64, I64, Bool
 
 USUAL_SUPPORT = 11.0  # what a clear object 60 px wide and high has: its score stays where it is
 LEAST_SHARE = 0.2
@@ -56,59 +57,65 @@ def vote(
     if not len(score):
         return kept
     votes = _Votes.cast(kept, boxes, scores, voting)
-    support = votes.of(votes.score, xyxy) / score
+    raised = score
+    if voting.support > 0:
+        support = votes.of(votes.score, xyxy) / score
+        gain = np.minimum((np.maximum(support, 1) / USUAL_SUPPORT) ** voting.support, LARGEST_GAIN)
+        raised = np.minimum(score * gain, 1).astype(np.float32)
     for _ in range(ROUNDS):
         xyxy = votes.mean(xyxy)
-    gain = np.minimum((np.maximum(support, 1) / USUAL_SUPPORT) ** voting.support, LARGEST_GAIN)
-    raised = np.minimum(score * gain, 1).astype(np.float32)
     order = np.argsort(-raised, kind="stable")
     return xyxy[order], raised[order], class_id[order]
 
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """P pairs of a kept box, `row` (P,), and a box (P, 4) that may vote for it, with its score."""
+    """P pairs of a kept box, `row` (P,), and a box that may vote for it, with its score and its
+    weight in means."""
 
     row: I64
-    xyxy: F32
+    boxes: Columns
     score: F64
+    weight: F64
     voting: Voting
 
     @classmethod
     def cast(cls, kept: tuple[F32, F32, I64], boxes: F32, scores: F32, voting: Voting) -> _Votes:
         xyxy, score, class_id = kept
         floors = np.float32(LEAST_SHARE) * score
-        voters = np.flatnonzero(scores.max(axis=1) >= floors.min())
-        likely, others = scores[voters].T[class_id], boxes[voters]
-        may = likely >= floors[:, None]
-        for low, high in ((0, 2), (1, 3)):
-            middle, reach = xyxy[:, low] + xyxy[:, high], xyxy[:, high] - xyxy[:, low]
-            apart = np.abs(others[:, low] + others[:, high] - middle[:, None])
-            may &= apart < (2 * NEAR * reach)[:, None]
-        row, column = np.nonzero(may)
-        return cls(row, others[column], likely[row, column].astype(np.float64), voting)
+        voters = np.flatnonzero(best_scores(scores) >= floors.min())
+        row, column = _near(Columns.of(xyxy), Columns.of(boxes[voters]))
+        likely = scores[voters[column], class_id[row]]
+        may = likely >= floors[row]
+        weight = likely[may].astype(np.float64)
+        others = Columns.of(boxes[voters[column[may]]])
+        return cls(row[may], others, weight, weight**voting.sharpness, voting)
 
     def of(self, weight: F64, xyxy: F32) -> F64:
         """(K,) the weights (P,) of all that agree with each of the boxes (K, 4), summed."""
-        agreeing = weight * (_pair_iou(xyxy[self.row], self.xyxy) > self.voting.iou)
-        return np.bincount(self.row, agreeing, minlength=len(xyxy)).astype(np.float64)
+        weighed = np.bincount(self.row, weight * self._agree(xyxy), minlength=len(xyxy))
+        return weighed.astype(np.float64)
 
     def mean(self, xyxy: F32) -> F32:
         """(K, 4) the weighted mean of those that agree with each box; itself where none does, as
         with an empty box, which does not even overlap itself."""
-        agreeing = _pair_iou(xyxy[self.row], self.xyxy) > self.voting.iou
-        weight = self.score**self.voting.sharpness * agreeing
+        weight = self.weight * self._agree(xyxy)
         total = np.bincount(self.row, weight, minlength=len(xyxy))
-        sums = [np.bincount(self.row, weight * side, minlength=len(xyxy)) for side in self.xyxy.T]
+        sums = [np.bincount(self.row, weight * side, len(xyxy)) for side in self.boxes.sides]
         means = np.stack(sums, axis=1) / np.where(total > 0, total, 1)[:, None]
         refined: F32 = np.where(total[:, None] > 0, means, xyxy).astype(np.float32)
         return refined
 
+    def _agree(self, xyxy: F32) -> Bool:
+        agreeing: Bool = Columns.of(xyxy).take(self.row).iou(self.boxes) > self.voting.iou
+        return agreeing
 
-def _pair_iou(a: F32, b: F32) -> F32:
-    """(P, 4), (P, 4) -> (P,) IoU of each pair; empty boxes overlap nothing."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    union = area(a) + area(b) - shared
-    ious: F32 = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return ious
+
+def _near(kept: Columns, others: Columns) -> tuple[I64, I64]:
+    """(row, column) of all pairs whose middles are near enough."""
+    row, column = near(kept, float(NEAR), others)
+    for axis in (0, 1):
+        middle, reach = kept.middle(axis), 2 * NEAR * kept.length(axis)
+        is_near = np.abs(others.middle(axis)[column] - middle[row]) < reach[row]
+        row, column = row[is_near], column[is_near]
+    return row, column

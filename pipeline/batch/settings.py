@@ -15,10 +15,10 @@ from detectors.base import Detector
 from detectors.engines.device import cpu_name
 from pipeline.config import FileSourceConfig, PipelineConfig
 from pipeline.config_file import parse_config, read_keys
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
 from pipeline.core.messages import SCHEMA
+from pipeline.core.picture import AnyPicture
 
 INSTANCE: Final = "batch"
 """`producer.instance` of every message of a batch."""
@@ -160,11 +160,12 @@ class FrameByFrame:
         self.labels = inner.labels
         self.name, self.sha256 = inner.name, inner.sha256
         self.precision, self.engine_name = inner.precision, inner.engine_name
-        self.device = inner.device
+        self.device, self.concurrency = inner.device, inner.concurrency
+        self.letterbox = inner.letterbox
 
-    def detect(self, images: Sequence[U8]) -> list[Detections]:
+    def detect(self, pictures: Sequence[AnyPicture]) -> list[Detections]:
         """See `detectors.base.Detector.detect`."""
-        return [found for image in images for found in self._inner.detect([image])]
+        return [found for picture in pictures for found in self._inner.detect([picture])]
 
     def close(self) -> None:
         """See `detectors.base.Detector.close`. Does nothing."""

@@ -200,6 +200,77 @@ def batch(
 
 
 @app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for bench.json, bench.md, plots and clips.")] = (
+        Path("bench")
+    ),
+    only: Annotated[
+        str | None,
+        typer.Option(help="Of decode,prepare,engine,no_model,pipeline,live,peers (default: all)."),
+    ] = None,
+    streams: Annotated[str, typer.Option(help="Numbers of streams; the first is the base.")] = "1",
+    sizes: Annotated[str, typer.Option("--size", help="Sizes of pictures.")] = "1920x1080",
+    batches: Annotated[str, typer.Option("--batch", help="Largest batches.")] = "4",
+    detections: Annotated[
+        str, typer.Option(help="Detections in each frame, where no model runs.")
+    ] = "0",
+    frames: Annotated[
+        int, typer.Option(min=25, help="Frames of a round, of all streams together.")
+    ] = 300,
+    live_s: Annotated[
+        float, typer.Option("--live-seconds", min=3, help="How long cameras send in a round.")
+    ] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of every case.")] = 5,
+    limit_s: Annotated[
+        float, typer.Option("--limit", min=1, help="Seconds for one start or one turn.")
+    ] = 120,
+    model: Annotated[
+        str, typer.Option(help="A bundled model, or an ONNX file that Eyrie exported.")
+    ] = "yolo_nas_n_int8",
+    threads: Annotated[int, typer.Option(min=0, help="Of engines, for a batch; 0: all.")] = 0,
+    clip: Annotated[
+        Path | None, typer.Option(help="A video for all streams, in place of one that is made.")
+    ] = None,
+    overrides: Overrides = None,
+    peers: Annotated[
+        Path | None, typer.Option(help="Folder of other loops to compare with.")
+    ] = None,
+    peer_models: Annotated[
+        str, typer.Option(help="What peers run: of stored,rewritten,fp32.")
+    ] = "stored",
+    environments: Annotated[
+        Path, typer.Option(help="Folder for the environments of peers.")
+    ] = Path("build/peers"),
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Install the peers, and measure nothing.")
+    ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="One more run, sampled: CPU by stage; NAME.speedscope.json."
+        ),
+    ] = False,
+    plots: Annotated[bool, typer.Option("--plots", help="Draw PNG files; needs matplotlib.")] = (
+        False
+    ),
+    quiet: Quiet = False,
+) -> None:
+    """Measure decoding, engine, pipeline and other people's loops, in turns, on this machine."""
+
+    def work() -> int:
+        from pipeline.cli.bench import Request, run_bench
+
+        request = Request(
+            out, only, streams, sizes, batches, detections, frames, live_s, rounds, limit_s, model,
+            threads, clip, tuple(overrides or ()), peers, peer_models, environments, prepare,
+            profile, plots, quiet,
+        )  # fmt: skip
+        return run_bench(request)
+
+    guarded(work)
+
+
+@app.command()
 def check(config: Config, overrides: Overrides = None) -> None:
     """Probe sources, model and brokers of a configuration. Exits with 1 if something is wrong."""
     from pipeline.cli.check import run_check

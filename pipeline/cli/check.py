@@ -1,13 +1,14 @@
 """`eyrie check`: everything that a run needs, tried once, in plain words."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
 from detectors.engines.open import choose
-from pipeline import build, open_rules, open_sink
+from pipeline import build, open_looker, open_rules, open_sink
 from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.connection import Connection
@@ -39,6 +40,8 @@ def run_check(config: PipelineConfig) -> int:
 
 def _probes(config: PipelineConfig) -> Iterator[Probe]:
     yield f"model {config.model.name}", partial(_probe_model, config)
+    if (appearance := config.tracking.appearance) is not None and config.tracking.enabled:
+        yield f"appearance model {appearance.model}", partial(_probe_appearance, config)
     yield "files", partial(_probe_files, config)
     for sink, _ in open_sink.make_sinks(config):
         yield f"sink {sink.name}", partial(_probe_open, sink)
@@ -65,6 +68,12 @@ def _probe_model(config: PipelineConfig) -> str:
         f"{detector.precision} on {detector.engine_name}{chosen}, {detector.device}; "
         f"{proof}; knows {labels}"
     )
+
+
+def _probe_appearance(config: PipelineConfig) -> str:
+    with ExitStack() as stack:
+        embedder = open_looker.open_embedder(config, stack)
+        return f"makes {embedder.dimensions} numbers of a crop" if embedder else "not used"
 
 
 def _probe_files(config: PipelineConfig) -> str:

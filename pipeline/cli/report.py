@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.telemetry import EvidenceReport, Report, SinkReport
+from pipeline.telemetry import EvidenceReport, LatencyReport, Report, SinkReport
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -45,16 +45,35 @@ def print_report(report: Report, console: Console) -> None:
             console.print(
                 f"stream {stream.stream_id}: faults made by chaos: {done}", highlight=False
             )
+        if stream.rest is not None and stream.decoded:
+            console.print(
+                f"stream {stream.stream_id}: at rest in {stream.rest.frames_total} of"
+                f" {stream.decoded} frames ({stream.rest.frames_total / stream.decoded:.0%}),"
+                f" woken by its pictures (times: {stream.rest.changes_total})",
+                highlight=False,
+            )
     if report.load.times:
         console.print(
             f"the engine did not keep up: streams gave way for {report.load.degraded_s:.0f} s"
             f" in all (times: {report.load.times}; see docs/load.md)",
             highlight=False,
         )
+    if report.latency.target_ms is not None:
+        console.print(_latency_line(report.latency), highlight=False)
     for sink in report.sinks:
         console.print(_sink_line(sink), highlight=False)
     if report.evidence is not None:
         console.print(_evidence_line(report.evidence), highlight=False)
+
+
+def _latency_line(latency: LatencyReport) -> str:
+    """Of live streams: whether the target was held, and what of the frames was not in time."""
+    held = "held" if not latency.times else f"not held (times: {latency.times}; see docs/load.md)"
+    return (
+        f"latency target {latency.target_ms:g} ms: {held}; {latency.in_time} frames in time,"
+        f" {latency.missed} later, {latency.late} dropped as late;"
+        f" p99 of the last {latency.frames}: {latency.p99_ms:.0f} ms"
+    )
 
 
 def _sink_line(sink: SinkReport) -> str:

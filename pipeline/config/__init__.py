@@ -10,6 +10,7 @@ from pipeline.config.evidence import (
     StreamEvidenceConfig,
 )
 from pipeline.config.looking import AppearanceConfig, CameraMotionChoice
+from pipeline.config.motion_gate import MotionGateConfig
 from pipeline.config.plane import GeoConfig, PlaneConfig, PlanePointConfig
 from pipeline.config.rules import (
     DirectionConfig,
@@ -85,6 +86,7 @@ __all__ = [
     "LoiteringConfig",
     "MaskConfig",
     "ModelConfig",
+    "MotionGateConfig",
     "MqttSinkConfig",
     "OccupancyConfig",
     "OnlyConfig",

@@ -12,6 +12,7 @@ from detectors.base import Precision
 from detectors.engines.options import EngineChoice, Hint
 from pipeline.config.evidence import EvidenceConfig, Privacy, StreamEvidenceConfig
 from pipeline.config.looking import AppearanceConfig, CameraMotionChoice
+from pipeline.config.motion_gate import MotionGateConfig
 from pipeline.config.sinks import (
     JsonLinesSinkConfig,
     ParquetSinkConfig,
@@ -48,13 +49,31 @@ class ModelConfig(Section):
     hint: Hint | None = None
     max_batch: Annotated[Whole, Field(ge=1, le=256)] | None = None
     cache: FilePath | None = None
+    input_shape: Literal["follow", "file"] = "follow"
 
 
 class BatchConfig(Section):
-    """How frames of all streams are put together: up to `size`, within `within_ms` of waiting."""
+    """How frames of all streams are put together: up to `size`, within `within_ms` of waiting. With
+    `latency_target_ms`, see `pipeline.pace`, both are chosen while it runs, up to `size`."""
 
-    size: Annotated[Whole, Field(ge=1, le=256)] = 4
-    within_ms: Annotated[Number, Field(ge=0, le=10_000)] = 5.0
+    size: Annotated[Whole, Field(ge=1, le=256)] = 2
+    within_ms: Annotated[Number, Field(ge=0, le=10_000)] | None = None
+    latency_target_ms: Annotated[Number, Field(ge=1, le=60_000)] | None = None
+
+    def wait_ms(self, concurrency: int) -> float:
+        """`within_ms`, or what it is for a detector that computes so many batches beside each
+        other: one that does several gains nothing by larger ones."""
+        if self.within_ms is not None:
+            return self.within_ms
+        return 0.0 if concurrency > 1 else 5.0
+
+    @model_validator(mode="after")
+    def _one_way_of_waiting(self) -> Self:
+        if self.latency_target_ms is not None and self.within_ms is not None:
+            raise ValueError(
+                "within_ms has no use with latency_target_ms, which chooses how long to wait"
+            )
+        return self
 
 
 class TrackingConfig(Section):
@@ -98,6 +117,8 @@ class PipelineConfig(Section):
     hwaccel: Hwaccel = "none"
     evidence: EvidenceConfig | None = None
     privacy: Privacy = "off"
+    motion_gate: MotionGateConfig | None = None
+    workers: Annotated[Whole, Field(ge=0, le=256)] | Literal["auto"] = "auto"
 
     def privacy_of(self, stream: StreamConfig) -> Privacy:
         """What of people is hidden in the pictures of this stream."""
@@ -108,6 +129,20 @@ class PipelineConfig(Section):
         if not self.tracking.enabled:
             return "off"
         return stream.camera_motion or self.tracking.camera_motion
+
+    def motion_gate_of(self, stream: StreamConfig) -> MotionGateConfig | None:
+        """The gate of this stream, with nothing left open: what the top level says, but for the
+        keys that the stream gives. None: it has none."""
+        own, wanted = stream.motion_gate, self.motion_gate or stream.motion_gate
+        if wanted is None:
+            return None
+        given = {name: getattr(own, name) for name in own.model_fields_set} if own else {}
+        wanted = wanted.model_copy(update=given)
+        if not wanted.enabled:
+            return None
+        hold_s = wanted.hold_s or self.tracking.lost_s + 1
+        looks = wanted.looks or self.tracking.confirm_hits
+        return wanted.model_copy(update={"hold_s": hold_s, "looks": looks})
 
     def evidence_of(self, stream: StreamConfig) -> StreamEvidenceConfig | None:
         """What is kept of this stream's events: what the top level says, but for the keys that the

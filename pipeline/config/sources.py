@@ -52,7 +52,7 @@ class FileSourceConfig(Section):
     kind: Literal["file"]
     path: FilePath
     realtime: bool = False
-    decoder_threads: Annotated[Whole, Field(ge=1, le=64)] = 2
+    decoder_threads: Annotated[Whole, Field(ge=1, le=64)] | None = None
     start_time: StartTimeConfig = StartTimeConfig()
 
 
@@ -71,7 +71,7 @@ class WatchSourceConfig(Section):
     path: FilePath
     settle_s: Seconds = 2
     existing: bool = True
-    decoder_threads: Annotated[Whole, Field(ge=1, le=64)] = 2
+    decoder_threads: Annotated[Whole, Field(ge=1, le=64)] | None = None
     start_time: StartTimeConfig = StartTimeConfig()
 
 

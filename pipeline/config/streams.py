@@ -1,6 +1,6 @@
 """One stream: its source, its lines and zones, its health, and how it gives way."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -10,6 +10,7 @@ from pydantic import (
 from pipeline.channel import WhenFull
 from pipeline.config.evidence import Privacy, StreamEvidenceConfig
 from pipeline.config.looking import CameraMotionChoice
+from pipeline.config.motion_gate import MotionGateConfig
 from pipeline.config.plane import PlaneConfig
 from pipeline.config.rules import LineConfig, MaskConfig, ZoneConfig
 from pipeline.config.sources import (
@@ -36,6 +37,9 @@ from pipeline.config.values import (
 )
 from pipeline.core.messages import Condition
 from stages.base import Decode, Hwaccel
+
+LONGEST_AGE_MS: Final = 1000.0
+"""Of a frame that waits for the engine, where `max_age_ms` says nothing."""
 
 
 class HealthConfig(Section):
@@ -75,8 +79,9 @@ class StreamConfig(Section):
     """One stream. `when_full` is for its frame channel: by default live streams drop the oldest
     frame and files wait. `corrupt: pass` hands damaged pictures on as if they were whole.
     `hwaccel` and `privacy` None: as the top level says, as for the keys that `evidence` leaves out.
-    `camera_motion` None: as `tracking` says.
-    `priority`, `min_fps` and `max_age_ms` are for streams that give way, see `docs/load.md`."""
+    `camera_motion` None: as `tracking` says. `motion_gate`: as for `evidence`.
+    `priority`, `min_fps` and `max_age_ms` are for streams that give way, see `docs/load.md`.
+    `max_age_ms` None: `LONGEST_AGE_MS`, or what `batch.latency_target_ms` leaves, if less."""
 
     id: Identifier
     source: SourceConfig
@@ -88,7 +93,7 @@ class StreamConfig(Section):
     hwaccel: Hwaccel | None = None
     priority: Annotated[Whole, Field(ge=0, le=9)] = 5
     min_fps: Fps = 1.0
-    max_age_ms: Annotated[Number, Field(ge=10, le=3_600_000)] = 1000.0
+    max_age_ms: Annotated[Number, Field(ge=10, le=3_600_000)] | None = None
     corrupt: Literal["drop", "pass"] = "drop"
     health: HealthConfig = HealthConfig()
     chaos: ChaosConfig | None = None
@@ -99,6 +104,7 @@ class StreamConfig(Section):
     privacy: Privacy | None = None
     plane: PlaneConfig | None = None
     camera_motion: CameraMotionChoice | None = None
+    motion_gate: MotionGateConfig | None = None
 
     @property
     def reconnects(self) -> ReconnectedConfig | None:
@@ -138,7 +144,7 @@ class StreamConfig(Section):
     @property
     def longest_age_s(self) -> float | None:
         """How long a frame may wait for the engine; None: as long as it must."""
-        return self.max_age_ms / 1000 if self.gives_way else None
+        return (self.max_age_ms or LONGEST_AGE_MS) / 1000 if self.gives_way else None
 
     @model_validator(mode="after")
     def _load_keys_are_used(self) -> Self:

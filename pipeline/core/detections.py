@@ -6,6 +6,8 @@ import numpy as np
 
 from pipeline.core.arrays import F32, I32
 
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float32), np.dtype(np.int32))
+
 
 @dataclass(frozen=True, slots=True)
 class Detections:
@@ -25,9 +27,10 @@ class Detections:
         shapes = (self.xyxy.shape, self.score.shape, self.class_id.shape)
         if shapes != ((count, 4), (count,), (count,)):
             raise ValueError(f"Detections: shapes {shapes} do not fit together")
-        dtypes = [str(array.dtype) for array in (self.xyxy, self.score, self.class_id)]
-        if dtypes != ["float32", "float32", "int32"]:
-            raise ValueError(f"Detections: dtypes {dtypes} are not float32, float32, int32")
+        dtypes = (self.xyxy.dtype, self.score.dtype, self.class_id.dtype)
+        if dtypes != _DTYPES:
+            said = [str(dtype) for dtype in dtypes]
+            raise ValueError(f"Detections: dtypes {said} are not float32, float32, int32")
 
     def __len__(self) -> int:
         return len(self.score)

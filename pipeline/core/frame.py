@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipeline.core.arrays import U8
 from pipeline.core.clock import ClockSource
+from pipeline.core.picture import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +16,8 @@ class FrameInfo:
     - `pts_ns`: media time within the epoch, as the source gives it.
     - `captured_ns`: wall clock of the exposure, UTC; `clock` says how it is known and
       `uncertainty_ns` how well.
+    - `rested_ns`: media time of the epoch before this frame in which the stream was at rest, so
+      that its motion gate left out all frames; 0 without a gate.
     """
 
     stream_id: str
@@ -29,6 +30,7 @@ class FrameInfo:
     uncertainty_ns: int
     width: int
     height: int
+    rested_ns: int = 0
 
     def __post_init__(self) -> None:
         if not self.stream_id:
@@ -41,15 +43,20 @@ class FrameInfo:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture. `image` is (height, width, 3) uint8 RGB, contiguous, and read-only by custom:
-    whoever draws on it draws on a copy."""
+    """One picture, and what is known about it. Pixels are made of `picture` as they are wanted."""
 
     info: FrameInfo
-    image: U8
+    picture: Picture
 
     def __post_init__(self) -> None:
-        wanted = (self.info.height, self.info.width, 3)
-        if self.image.shape != wanted or self.image.dtype != np.uint8:
+        info, picture = self.info, self.picture
+        if (picture.height, picture.width) != (info.height, info.width):
             raise ValueError(
-                f"Frame: image must be {wanted} uint8, not {self.image.shape} {self.image.dtype}"
+                f"Frame: picture must be {info.width}x{info.height}, "
+                f"not {picture.width}x{picture.height}"
             )
+
+    @property
+    def image(self) -> U8:
+        """See `Picture.rgb`: of a decoded picture, a conversion of all its pixels."""
+        return self.picture.rgb()

@@ -17,13 +17,13 @@ from pydantic import (
     WrapValidator,
 )
 
-SCHEMA: Final = "eyrie.detections/1.3.0"
+SCHEMA: Final = "eyrie.detections/1.4.0"
 _ANY_MINOR: Final = r"^eyrie\.detections/1\.[0-9]+\.[0-9]+$"
 
-DropReason = Literal["overflow", "target_fps", "corrupt", "stopped", "late", "load"]
+DropReason = Literal["overflow", "target_fps", "corrupt", "stopped", "late", "load", "at_rest"]
 """Why a decoded frame was not published: its channel was full, the stream's frame rate was capped
 by configuration, it was damaged, the pipeline was aborted, it had waited too long for the engine,
-or its stream gave way because the engine does not keep up."""
+its stream gave way because the engine does not keep up, or nothing moved in its pictures."""
 
 Condition = Literal["frozen", "black", "blurred", "low_fps", "corrupt", "clock_offset"]
 """What may be wrong with the pictures of a stream that is up."""

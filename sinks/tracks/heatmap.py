@@ -8,10 +8,11 @@ import cv2
 
 from pipeline.core.arrays import U8
 from pipeline.core.clock import Clock, SystemClock
-from pipeline.core.errors import Rejected, SinkUnavailable
+from pipeline.core.errors import Rejected
 from sinks.base import Outgoing
-from sinks.paths import fixed_folder, path_for
+from sinks.paths import path_for
 from sinks.tracks.dwell import DwellGrid
+from sinks.tracks.files import Files
 from sinks.tracks.heat_picture import draw_heat, raw_csv, raw_npy
 from sinks.tracks.sightings import Coordinates, read_part, write_whole
 
@@ -41,20 +42,14 @@ class HeatmapSink:
     ) -> None:
         self.name = name
         self._path, self._coordinates, self._cell = path, coordinates, cell
-        self._every_s, self._raw, self._background_path = every_s, raw, background
-        self._clock = clock or SystemClock()
+        self._raw, self._background_path = raw, background
         self._background: U8 | None = None
         self._grids: dict[Path, DwellGrid] = {}
-        self._changed: set[Path] = set()
-        self._due: set[Path] = set()
-        self._written_s = self._clock.monotonic_s()
+        self._files = Files(name, path, every_s, clock or SystemClock(), self._draw)
 
     def open(self) -> None:
         """See `Sink.open`. Raises `Rejected` for a background that is no picture."""
-        try:
-            fixed_folder(self._path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SinkUnavailable(self.name, f"{error.filename}: {error.strerror}") from error
+        self._files.open()
         if self._background_path is not None:
             self._background = cast(U8 | None, cv2.imread(str(self._background_path)))
             if self._background is None:
@@ -71,36 +66,25 @@ class HeatmapSink:
                 if path not in self._grids:
                     self._grids[path] = DwellGrid(self._coordinates, self._cell)
                 self._grids[path].add(part)
-                self._changed.add(path)
+                self._files.changed(path)
             elif path in self._grids:
                 self._grids[path].end(part.stream_id)
-                self._due.add(path)
+                self._files.complete(path)
 
     def flush(self, timeout_s: float) -> None:
         """See `Sink.flush`; a disk is waited for as long as it takes."""
-        now_s = self._clock.monotonic_s()
-        if now_s - self._written_s >= self._every_s:
-            self._due |= self._changed
-            self._written_s = now_s
-        self._write_due()
+        self._files.flush()
 
     def close(self) -> None:
         """See `Sink.close`. Raises `SinkUnavailable` where the last files cannot be written."""
-        self._due |= self._changed
-        self._write_due()
+        self._files.close()
 
-    def _write_due(self) -> None:
-        for path in sorted(self._due):
-            grid = self._grids[path]
-            try:
-                write_whole(path, draw_heat(grid, self._background))
-                if self._raw == "csv":
-                    write_whole(path.with_suffix(".csv"), raw_csv(grid))
-                elif self._raw == "npy":
-                    cells, about = raw_npy(grid)
-                    write_whole(path.with_suffix(".npy"), cells)
-                    write_whole(path.with_suffix(".json"), about)
-            except OSError as error:
-                raise SinkUnavailable(self.name, f"{path}: {error.strerror or error}") from error
-            self._due.discard(path)
-            self._changed.discard(path)
+    def _draw(self, path: Path) -> None:
+        grid = self._grids[path]
+        write_whole(path, draw_heat(grid, self._background))
+        if self._raw == "csv":
+            write_whole(path.with_suffix(".csv"), raw_csv(grid))
+        elif self._raw == "npy":
+            cells, about = raw_npy(grid)
+            write_whole(path.with_suffix(".npy"), cells)
+            write_whole(path.with_suffix(".json"), about)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.clock import Clock, SystemClock
-from pipeline.core.errors import Rejected, SinkUnavailable
+from pipeline.core.errors import Rejected
 from pipeline.core.geo import GeoReference
 from sinks.base import Outgoing
-from sinks.paths import fixed_folder, path_for
+from sinks.paths import path_for
+from sinks.tracks.files import Files
 from sinks.tracks.sightings import Coordinates, read_part, write_whole
 from sinks.tracks.ways import Way, Ways
 
@@ -52,20 +53,13 @@ class TrajectorySink:
     ) -> None:
         self.name = name
         self._path, self._coordinates, self._sample_s = path, coordinates, sample_s
-        self._every_s, self._tracks_per_file = every_s, tracks_per_file
-        self._globe_of = globe_of
-        self._clock = clock or SystemClock()
+        self._tracks_per_file, self._globe_of = tracks_per_file, globe_of
         self._collections: dict[Path, _Collection] = {}
-        self._changed: set[Path] = set()
-        self._due: set[Path] = set()
-        self._written_s = self._clock.monotonic_s()
+        self._files = Files(name, path, every_s, clock or SystemClock(), self._write_collection)
 
     def open(self) -> None:
         """See `Sink.open`."""
-        try:
-            fixed_folder(self._path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SinkUnavailable(self.name, f"{error.filename}: {error.strerror}") from error
+        self._files.open()
 
     def write(self, messages: Sequence[Outgoing]) -> None:
         """See `Sink.write`. Raises `Rejected` for a stream that is nowhere on the globe, if it
@@ -78,22 +72,17 @@ class TrajectorySink:
             part = read_part(message.body)
             path = path_for(self._path, part.stream_id)
             self._ways_of(path, part.stream_id).add(part)
-            self._changed.add(path)
-            if part.kind == "end_of_stream":
-                self._due.add(path)
+            self._files.changed(path)
+            if part.kind == "end_of_stream" or self._collections[path].full:
+                self._files.complete(path)
 
     def flush(self, timeout_s: float) -> None:
         """See `Sink.flush`; a disk is waited for as long as it takes."""
-        now_s = self._clock.monotonic_s()
-        full = {path for path, found in self._collections.items() if found.full}
-        if now_s - self._written_s >= self._every_s:
-            self._due |= self._changed
-            self._written_s = now_s
-        self._write_due(full)
+        self._files.flush()
 
     def close(self) -> None:
         """See `Sink.close`. Raises `SinkUnavailable` where the last files cannot be written."""
-        self._write_due(self._changed)
+        self._files.close()
 
     def _ways_of(self, path: Path, stream_id: str) -> Ways:
         collection = self._collections.setdefault(path, _Collection())
@@ -127,19 +116,13 @@ class TrajectorySink:
         wanted = self._coordinates == "wgs84"
         return way.feature(self._globe_of(way.stream_id) if wanted else None)
 
-    def _write_due(self, more: set[Path]) -> None:
-        for path in sorted(self._due | more):
-            collection = self._collections[path]
-            try:
-                while collection.full:
-                    number, features = collection.full[0]
-                    write_whole(numbered(path, number), self._encoded(features))
-                    del collection.full[0]
-                write_whole(numbered(path, collection.number), self._encoded(self._now(collection)))
-            except OSError as error:
-                raise SinkUnavailable(self.name, f"{path}: {error.strerror or error}") from error
-            self._due.discard(path)
-            self._changed.discard(path)
+    def _write_collection(self, path: Path) -> None:
+        collection = self._collections[path]
+        while collection.full:
+            number, features = collection.full[0]
+            write_whole(numbered(path, number), self._encoded(features))
+            del collection.full[0]
+        write_whole(numbered(path, collection.number), self._encoded(self._now(collection)))
 
     def _now(self, collection: _Collection) -> list[bytes]:
         open_ways = [way for ways in collection.streams.values() for way in ways.open.values()]

@@ -1,6 +1,9 @@
 """Jobs of evidence to files. A file has its name only when it is whole."""
 
+import errno
 import io
+import os
+import shutil
 from pathlib import Path
 
 import av
@@ -48,6 +51,9 @@ def _write_clip(part: Path, job: ClipJob) -> None:
     """The packets as they are; their times begin at 0, which players expect."""
     if not job.packets:
         raise ValueError("its video was lost before it began")
+    # a file whose header cannot be written is never closed by libav: one descriptor lost for each
+    if shutil.disk_usage(part.parent).free < job.size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
     header, start = job.header, job.packets[0].dts
     try:
         with (

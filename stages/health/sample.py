@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
 from pipeline.core.arrays import F32, U8
+from pipeline.core.picture import AnyPicture, as_picture
 
 GRID_ROWS: Final = 90
 STRIP_ROWS, STRIP_COLUMNS = 90, 320
@@ -17,7 +17,7 @@ TILE_ROWS, TILE_COLUMNS = 4, 6
 class Sample:
     """A look at one picture.
 
-    - `grid`: (rows, columns, 3) uint8 RGB, pixels some apart, with all of the sensor's noise.
+    - `grid`: (rows, columns) uint8 luma, pixels some apart, with all of the sensor's noise.
     - `grey`: (rows, columns) uint8 luma, averaged along rows, with little of it.
     """
 
@@ -25,16 +25,21 @@ class Sample:
     grey: U8
 
 
-def look(image: U8) -> Sample:
-    """A sample of `image`, (height, width, 3) uint8 RGB."""
-    height, width, _ = image.shape
-    apart = max(1, round(height / GRID_ROWS))
-    start = apart // 2
-    grid = np.ascontiguousarray(image[start::apart, start::apart])
-    rows = image[:: max(1, height // STRIP_ROWS)]
-    columns = min(width, STRIP_COLUMNS)
-    strip = cv2.resize(rows, (columns, rows.shape[0]), interpolation=cv2.INTER_AREA)
-    return Sample(grid, np.asarray(cv2.cvtColor(strip, cv2.COLOR_RGB2GRAY), np.uint8))
+def look(picture: AnyPicture) -> Sample:
+    """A sample of a picture."""
+    seen = as_picture(picture)
+    size = luma_size(seen.height, seen.width)
+    return Sample(seen.luma_grid(grid_apart_px(seen.height)), seen.luma(*size))
+
+
+def luma_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of `Sample.grey` for a picture of that size."""
+    return -(-height // max(1, height // STRIP_ROWS)), min(width, STRIP_COLUMNS)
+
+
+def grid_apart_px(height: int) -> int:
+    """How far apart the pixels of `Sample.grid` are in a picture of that height."""
+    return max(1, round(height / GRID_ROWS))
 
 
 def detail(grey: U8) -> F32:

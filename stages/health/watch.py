@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.core.arrays import U8
 from pipeline.core.messages import CONDITIONS, Condition
+from pipeline.core.picture import AnyPicture
 from stages.base import Counts
 from stages.health.alarm import Alarm
 from stages.health.black import judge_black
@@ -60,9 +60,8 @@ class HealthWatch:
         """What is wrong now."""
         return [kind for kind, alarm in self._alarms.items() if alarm.active]
 
-    def observe(self, image: U8, pts_ns: int, counts: Counts) -> list[Change]:
-        """The next picture: (height, width, 3) uint8 RGB, not changed and not kept; media time
-        ascends within a connection."""
+    def observe(self, picture: AnyPicture, pts_ns: int, counts: Counts) -> list[Change]:
+        """The next picture, not kept; media time ascends within a connection."""
         with self._lock:
             self._seen = True
             if self._pts_ns is not None:
@@ -72,7 +71,7 @@ class HealthWatch:
             if self._looked_s is not None and self._time_s - self._looked_s < self._every_s:
                 return []
             self._looked_s = self._time_s
-            return self._update(self._findings(image, counts))
+            return self._update(self._findings(picture, counts))
 
     def idle(self, counts: Counts, now_s: float) -> list[Change]:
         """Regularly, at the monotonic time `now_s`: sees damage when no whole picture comes."""
@@ -102,8 +101,8 @@ class HealthWatch:
     def _every_s(self) -> float:
         return self._settings.every_s - 1e-6
 
-    def _findings(self, image: U8, counts: Counts) -> Iterator[tuple[Condition, Finding]]:
-        time_s, sample = self._time_s, look(image)
+    def _findings(self, picture: AnyPicture, counts: Counts) -> Iterator[tuple[Condition, Finding]]:
+        time_s, sample = self._time_s, look(picture)
         black = judge_black(sample)
         yield "black", black
         if not black.bad:  # which explains these two

@@ -56,7 +56,7 @@ class PlaneFilters:
         """The next sightings. After a second without one, each component of a velocity has changed
         by `slow` m/s and `by_speed` of the speed, standard deviation."""
         step = time_s - self.last_s[slots]
-        state = self._state[:, :, slots]
+        state = self._state.take(slots, axis=2)
         place, velocity, pp, pv, vv = (
             state[_PLACE], state[_VELOCITY], state[_PP], state[_PV], state[_VV]
         )  # fmt: skip
@@ -79,11 +79,11 @@ class PlaneFilters:
 
     def places(self, slots: I64) -> tuple[F64, F64]:
         """(2, K) and their covariances (2, 2, K)."""
-        return self._state[_PLACE][:, slots], self._state[_PP][:, :, slots]
+        return self._state[_PLACE].take(slots, axis=1), self._state[_PP].take(slots, axis=2)
 
     def velocities(self, slots: I64) -> tuple[F64, F64]:
         """(2, K) and their covariances (2, 2, K)."""
-        return self._state[_VELOCITY][:, slots], self._state[_VV][:, :, slots]
+        return self._state[_VELOCITY].take(slots, axis=1), self._state[_VV].take(slots, axis=2)
 
 
 def largest_variance(cov: F64) -> F64:

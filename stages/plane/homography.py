@@ -18,6 +18,9 @@ LEAST_POINTS: Final = 4
 _LEAST_TRIANGLE: Final = 0.005
 """Twice the area of three of four points, as a share of the square of their spread."""
 _THINNEST: Final = 0.005
+_LEAST_SPREAD: Final = 1e-9
+_FARTHEST: Final = 1e9
+"""Whatever points are measured in, beyond this nothing can be meant, and squares overflow."""
 _WORST_CONDITION: Final = 1e-4
 _STEPS: Final = 20
 _HORIZON: Final = 1e-6
@@ -45,21 +48,15 @@ class Homography:
         check_spread(plane, "plane")
         to_picture = _refined(_linear(plane, picture), plane, picture)
         matrix = _inverse(to_picture)
-        depth = float(matrix[2, :2] @ picture.mean(axis=0) + matrix[2, 2])
-        found = cls(matrix / depth, _rms(_mapped(to_picture, plane) - picture))
-        if not found.in_front(picture).all():
-            raise ValueError(
-                "the horizon would run between the points, which no camera can see: two of them "
-                "are exchanged, or one is wrong"
-            )
-        return found
+        middle = float(_depths(matrix, picture.mean(axis=0)[None])[0])
+        # of as many points on both sides, the middle can be on the horizon itself
+        _check_in_front(_depths(matrix, picture) / (middle or 1.0))
+        return cls(matrix / middle, _rms(_mapped(to_picture, plane) - picture))
 
     def depth(self, points: F64) -> F64:
         """(N, 2) pixels -> (N,): 1 in the middle of the points of the fit, 0 on the horizon, below
         0 beyond it."""
-        row = self.matrix[2]
-        found: F64 = points[:, 0] * row[0] + points[:, 1] * row[1] + row[2]
-        return found
+        return _depths(self.matrix, points)
 
     def in_front(self, points: F64) -> Bool:
         """(N,) whether these pixels show the plane at all."""
@@ -86,6 +83,11 @@ def check_spread(points: F64, where: str) -> None:
     three on a line."""
     if len(points) < LEAST_POINTS:
         raise ValueError(f"{len(points)} points: a plane needs {LEAST_POINTS} at least")
+    for number, point in enumerate(points.tolist(), 1):
+        if not all(abs(value) < _FARTHEST for value in point):  # NaN is no less
+            raise ValueError(f"point {number} is nowhere in the {where}: {point}")
+    if np.ptp(points, axis=0).max() < _LEAST_SPREAD:
+        raise ValueError(f"all points are the same in the {where}: {points[0].tolist()}")
     spread_2 = float(np.square(points - points.mean(axis=0)).sum(axis=1).max())
     for one, other in combinations(range(len(points)), 2):
         if np.square(points[one] - points[other]).sum() <= 1e-9 * spread_2:
@@ -139,7 +141,10 @@ def _refined(matrix: F64, source: F64, target: F64) -> F64:
     best = matrix / np.linalg.norm(matrix)
     for _ in range(_STEPS if len(source) > LEAST_POINTS else 0):
         p = np.column_stack([source, np.ones(len(source))])
-        seen, depth = _mapped(best, source), p @ best[2]
+        depth = _depths(best, source)
+        if not depth.all():
+            _check_in_front(depth * np.sign(depth.sum()))
+        seen = _mapped(best, source)
         part = p / depth[:, None]
         nought = np.zeros_like(part)
         slopes = np.concatenate(
@@ -151,10 +156,29 @@ def _refined(matrix: F64, source: F64, target: F64) -> F64:
         step = np.linalg.lstsq(slopes, (target - seen).T.ravel(), rcond=1e-12)[0]
         moved = best + step.reshape(3, 3)
         moved /= np.linalg.norm(moved)
-        if _rms(_mapped(moved, source) - target) >= _rms(seen - target):
+        is_finite = _depths(moved, source).all()
+        if not is_finite or _rms(_mapped(moved, source) - target) >= _rms(seen - target):
             break
         best = moved
     return best
+
+
+def _check_in_front(depths: F64) -> None:
+    """Raise `ValueError` unless all points of the fit are on the same side of the horizon."""
+    beyond = np.flatnonzero(depths <= _HORIZON) + 1
+    if len(beyond):
+        named = ", ".join(map(str, beyond.tolist()))
+        raise ValueError(
+            f"the horizon would run between the points, with {named} on or beyond it, which no "
+            "camera can see: two of them are exchanged, or one is wrong"
+        )
+
+
+def _depths(matrix: F64, points: F64) -> F64:
+    """(N, 2) points -> (N,) third components of what the matrix makes of them."""
+    row = matrix[2]
+    found: F64 = points[:, 0] * row[0] + points[:, 1] * row[1] + row[2]
+    return found
 
 
 def _inverse(matrix: F64) -> F64:
@@ -162,8 +186,8 @@ def _inverse(matrix: F64) -> F64:
 
 
 def _mapped(matrix: F64, points: F64) -> F64:
-    found = points @ matrix[:, :2].T + matrix[:, 2]
-    mapped: F64 = found[:, :2] / found[:, 2:]
+    found = points @ matrix[:2, :2].T + matrix[:2, 2]
+    mapped: F64 = found / _depths(matrix, points)[:, None]
     return mapped
 
 

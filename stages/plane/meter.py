@@ -90,14 +90,18 @@ class SpeedMeter:
         """How many filters there are."""
         return len(self._slots)
 
-    def update(self, xyxy: F32 | F64, track_id: I64, time_s: float) -> Motion:
+    def update(
+        self, xyxy: F32 | F64, track_id: I64, time_s: float, rested_s: float = 0.0
+    ) -> Motion:
         """The next frame, at media time `time_s`: boxes (N, 4) of tracks (N,) that were seen in it,
         no id twice. Boxes that the picture's edge cuts, and those on or beyond the horizon, tell
-        nothing of where they stand. Raises `ValueError` for a time that is none."""
+        nothing of where they stand. Since the last update nothing moved for `rested_s`, by which
+        `gap_s` is longer. Raises `ValueError` for a time that is none."""
         if not np.isfinite(time_s):
             raise ValueError(f"SpeedMeter: {time_s} s is no time")
         found = Motion.unknown(len(track_id))
-        self._sweep(time_s)
+        gap_s = self._params.gap_s + max(rested_s, 0.0)
+        self._sweep(time_s, gap_s)
         boxes = np.asarray(xyxy, np.float64)
         rows = np.flatnonzero(self._usable(boxes))
         if not rows.size:
@@ -106,7 +110,7 @@ class SpeedMeter:
         sharp = largest_variance(noise) <= self._params.worst_m**2
         rows, places, noise = rows[sharp], places[:, sharp], noise[:, :, sharp]
         slots = self._slots_of(track_id[rows].tolist())
-        self._see(slots, places, noise, time_s)
+        self._see(slots, places, noise, time_s, gap_s)
         self._tell(found, rows, slots)
         return found
 
@@ -136,10 +140,10 @@ class SpeedMeter:
         by_x, by_y = slopes[:, 0], slopes[:, 1]
         return places.T, by_x[:, None] * by_x * x_variance + by_y[:, None] * by_y * y_variance
 
-    def _see(self, slots: I64, places: F64, noise: F64, time_s: float) -> None:
+    def _see(self, slots: I64, places: F64, noise: F64, time_s: float, gap_s: float) -> None:
         filters, given = self._filters, self._params
         step_s = time_s - filters.last_s[slots]
-        known = (filters.sightings[slots] > 0) & (step_s <= given.gap_s)
+        known = (filters.sightings[slots] > 0) & (step_s <= gap_s)
         if not known.all():
             new = ~known
             filters.begin(slots[new], places[:, new], noise[:, :, new], time_s)
@@ -183,9 +187,8 @@ class SpeedMeter:
         self._filters.sightings[slot] = 0
         self._free.append(slot)
 
-    def _sweep(self, time_s: float) -> None:
+    def _sweep(self, time_s: float, gap_s: float) -> None:
         """Once in `gap_s`: forget who was not seen for so long."""
-        gap_s = self._params.gap_s
         if self._swept_s is None or time_s < self._swept_s:
             self._swept_s = time_s
         if time_s - self._swept_s < gap_s:

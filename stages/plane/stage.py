@@ -34,14 +34,17 @@ class PlaneStage:
         self._area: F64 | None = None
         self._rows: dict[int, PlaneRow] = {}
 
-    def update(self, info: FrameInfo, tracks: Tracks) -> Mapping[int, PlaneRow]:
+    def update(
+        self, info: FrameInfo, tracks: Tracks, rested_s: float = 0.0
+    ) -> Mapping[int, PlaneRow]:
         """The next frame -> what is known, by the `detection_index` of a track. Left out is one
-        that is only predicted, cut by the picture's edge, outside of the area, or too far away."""
+        that is only predicted, cut by the picture's edge, outside of the area, or too far away.
+        `rested_s`: see `Tracker.update`."""
         meter = self._meter_for(info)
         meter.forget(tracks.ended)
         seen = np.flatnonzero((tracks.detection_index >= 0) & self._in_area(tracks))
         track_ids = tracks.track_id[seen]
-        motion = meter.update(tracks.xyxy[seen], track_ids, info.pts_ns / 1e9)
+        motion = meter.update(tracks.xyxy[seen], track_ids, info.pts_ns / 1e9, rested_s)
         indices, told = tracks.detection_index[seen].tolist(), rows(motion)
         self._rows = {t: row for t, row in zip(track_ids.tolist(), told, strict=True) if row}
         return {i: row for i, row in zip(indices, told, strict=True) if row}

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import Final, Literal
 
-from pipeline.core.arrays import U8
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
+from pipeline.core.picture import Picture, RgbPicture
 from stages.base import Counts, Source, Times
 from stages.sources.timing import SECOND_NS, MediaTime
 
@@ -162,14 +162,14 @@ class ChaosSource:
         if self._happens("loss", self._settings.loss):
             self._absent += 1
             return None
-        image = frame.image
+        picture = frame.picture
         if self._happens("corruption", self._settings.corruption):
             self._corrupt += 1
             if not self._pass_corrupt:
                 self._withheld += 1
                 return None
-            image = _smeared(image, self._random["corruption"])
-        return self._retimed(frame, image)
+            picture = _smeared(picture, self._random["corruption"])
+        return self._retimed(frame, picture)
 
     def _stalled(self) -> bool:
         """Wait. True: the source was closed meanwhile, and its picture never came."""
@@ -191,14 +191,15 @@ class ChaosSource:
             self._chaos.note(fault)
         return happens
 
-    def _retimed(self, frame: Frame, image: U8) -> Frame:
+    def _retimed(self, frame: Frame, picture: Picture) -> Frame:
         info = frame.info
         pts_ns, epoch = info.pts_ns, info.epoch
         if self._settings.bad_pts:
             bad = self._happens("bad_pts", self._settings.bad_pts)
             pts_ns, jumps = self._warp.next(epoch, pts_ns, bad=bad)
             epoch += jumps
-        return Frame(replace(info, seq=info.seq - self._absent, pts_ns=pts_ns, epoch=epoch), image)
+        info = replace(info, seq=info.seq - self._absent, pts_ns=pts_ns, epoch=epoch)
+        return Frame(info, picture)
 
     def _unavailable(self, why: str) -> SourceUnavailable:
         return SourceUnavailable(self._chaos.stream_id, why)
@@ -249,9 +250,9 @@ def _chance(per_min: float, minutes: float) -> float:
     return 1.0 - exp(-per_min * minutes)
 
 
-def _smeared(image: U8, rng: random.Random) -> U8:
+def _smeared(picture: Picture, rng: random.Random) -> Picture:
     """From a random row on, that row only, as decoders conceal a lost slice."""
-    damaged = image.copy()
-    row = rng.randrange(len(image))
-    damaged[row:] = image[row]
-    return damaged
+    damaged = picture.rgb().copy()
+    row = rng.randrange(len(damaged))
+    damaged[row:] = damaged[row]
+    return RgbPicture(damaged)

@@ -18,7 +18,7 @@ from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
 from stages.base import Counts, Decode, Hwaccel
 from stages.sources.capture_clock import Capture, CaptureClock
-from stages.sources.decode import Decoding, Picture, PictureTooLarge, pick_video
+from stages.sources.decode import Decoded, Decoding, PictureTooLarge, pick_video
 from stages.sources.hardware import Hardware
 from stages.sources.start_time import from_container
 from stages.sources.timing import LONGEST_FILE_GAP_NS, LONGEST_LIVE_GAP_NS, SECOND_NS
@@ -190,22 +190,23 @@ class ContainerSource(ABC):
             return self._undecodable(f"ends after {decoded} frames, earlier than it says")
         return None
 
-    def _frame(self, picture: Picture) -> Frame:
+    def _frame(self, decoded: Decoded) -> Frame:
         now = Moment.of(self._clock)
-        if picture.jumps != self._jumps:
-            self._epoch += picture.jumps - self._jumps
-            self._jumps = picture.jumps
-            self._capture_clock.jump(picture.pts_ns, now)
+        if decoded.jumps != self._jumps:
+            self._epoch += decoded.jumps - self._jumps
+            self._jumps = decoded.jumps
+            self._capture_clock.jump(decoded.pts_ns, now)
             _LOG.info("stream %r: its time jumped: a new epoch", self.stream_id)
-        height, width, _ = size = picture.image.shape
+        picture = decoded.picture
+        height, width = size = picture.height, picture.width
         self._epoch += self._size is not None and size != self._size
         self._size = size
-        capture = self._capture(picture, now)
+        capture = self._capture(decoded, now)
         info = FrameInfo(
             stream_id=self.stream_id,
             epoch=self._epoch,
-            seq=self._reading.first_seq + picture.index,
-            pts_ns=picture.pts_ns,
+            seq=self._reading.first_seq + decoded.index,
+            pts_ns=decoded.pts_ns,
             captured_ns=capture.utc_ns,
             arrived_ns=now.utc_ns,
             clock=capture.clock,
@@ -213,13 +214,13 @@ class ContainerSource(ABC):
             width=width,
             height=height,
         )
-        return Frame(info, picture.image)
+        return Frame(info, picture)
 
-    def _capture(self, picture: Picture, now: Moment) -> Capture:
+    def _capture(self, decoded: Decoded, now: Moment) -> Capture:
         start = self._start
         if start is None:
-            return self._capture_clock.capture(picture.stamp_ns, now)
-        return Capture(start.utc_ns + picture.elapsed_ns, start.clock, start.uncertainty_ns)
+            return self._capture_clock.capture(decoded.stamp_ns, now)
+        return Capture(start.utc_ns + decoded.elapsed_ns, start.clock, start.uncertainty_ns)
 
     def _unavailable(self, why: str) -> SourceUnavailable:
         return SourceUnavailable(self.stream_id, f"{self.shown}: {why}")

@@ -1,4 +1,4 @@
-"""The decoding loop that files and cameras share: PyAV packets in, RGB pictures out."""
+"""The decoding loop that files and cameras share: PyAV packets in, pictures out."""
 
 import threading
 import time
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 
-from pipeline.core.arrays import U8
 from pipeline.core.errors import DecodeError
+from pipeline.core.picture import Picture
 from stages.base import Counts, Decode
 from stages.sources.h264 import FrameNumbers
 from stages.sources.hardware import Hardware
+from stages.sources.planes import picture_of
 from stages.sources.timing import (
     LONGEST_FILE_GAP_NS,
     SECOND_NS,
@@ -31,7 +30,6 @@ from stages.sources.timing import (
 if TYPE_CHECKING:
     from stages.evidence.ring import PacketTap
 
-HD_LINES: Final = 720
 SKIPS: Final[dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]]] = {
     "all": "DEFAULT",
     "no_nonref": "NONREF",
@@ -39,11 +37,10 @@ SKIPS: Final[dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]]] = {
 }
 LONGEST_KEY_FRAME_GAP_NS: Final = 120 * SECOND_NS
 """Cameras have been set to a key frame a minute."""
-UNSPECIFIED: Final = 2  # AVCOL_SPC_UNSPECIFIED: the stream does not name its matrix
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Decoded:
     """A decoded picture before it is a `Frame`. `index` counts decoded pictures from 0; `stamp_ns`
     is `pts_ns` where that is the stream's own time, and None where it is made up. `elapsed_ns` and
     `jumps` are those of `MediaStamp`."""
@@ -53,23 +50,7 @@ class Picture:
     stamp_ns: int | None
     elapsed_ns: int
     jumps: int
-    image: U8
-
-
-def to_rgb(frame: VideoFrame) -> U8:
-    """The picture as (height, width, 3) uint8 RGB, contiguous, upright.
-
-    swscale does it, with the matrix and range that the stream names (BT.601, BT.709, BT.2020; full
-    or limited). Where no matrix is named, 720 lines and more are BT.709 and less is BT.601, as
-    players assume; swscale alone would take BT.601 always. One thread: streams already run in
-    parallel.
-    """
-    guess_hd = frame.colorspace == UNSPECIFIED and frame.height >= HD_LINES
-    image = frame.to_ndarray(
-        format="rgb24", src_colorspace=Colorspace.ITU709 if guess_hd else None, threads=1
-    )
-    turned = np.rot90(image, frame.rotation // 90) if frame.rotation % 360 else image
-    return np.ascontiguousarray(turned, dtype=np.uint8)
+    picture: Picture
 
 
 def pick_video(stream_id: str, container: InputContainer, where: str) -> VideoStream:
@@ -172,7 +153,7 @@ class Decoding:
             return None
         return self._time.unwrapped(to_ns(packet.pts, packet.time_base))
 
-    def pictures(self) -> Iterator[Picture]:
+    def pictures(self) -> Iterator[Decoded]:
         """Decode to the end of the stream, or until `stopped`."""
         try:
             yield from self._pictures()
@@ -180,7 +161,7 @@ class Decoding:
             if self._tap is not None:
                 self._tap.close()
 
-    def _pictures(self) -> Iterator[Picture]:
+    def _pictures(self) -> Iterator[Decoded]:
         asked_s = time.monotonic()
         for packet in self._packets():
             if self._stopped.is_set():
@@ -258,7 +239,7 @@ class Decoding:
             return False
         return True
 
-    def _picture(self, frame: VideoFrame) -> Picture | None:
+    def _picture(self, frame: VideoFrame) -> Decoded | None:
         self.frames_total += 1
         if self._hardware is not None:
             self._counts.decoder = self._hardware.decoder(self._stream.codec_context)
@@ -279,4 +260,5 @@ class Decoding:
             self._counts.skipped_total += 1
             return None
         known_ns = stamp.pts_ns if stamp.known else None
-        return Picture(index, stamp.pts_ns, known_ns, stamp.elapsed_ns, stamp.jumps, to_rgb(frame))
+        picture = picture_of(frame)
+        return Decoded(index, stamp.pts_ns, known_ns, stamp.elapsed_ns, stamp.jumps, picture)

@@ -15,7 +15,7 @@ from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
 from stages.base import Counts, Decode, Hwaccel
-from stages.sources.decode import Decoding, Picture, pick_video
+from stages.sources.decode import Decoded, Decoding, pick_video
 from stages.sources.hardware import Hardware
 from stages.sources.images import SMALLEST_SIDE_PX
 from stages.sources.start_time import StartRule, StartTime, UnclearStart
@@ -169,24 +169,25 @@ class FileSource:
             self._began_s = now_s - due_s
         return self._stopped.wait(max(self._began_s + due_s - now_s, 0))
 
-    def _frame(self, picture: Picture, origin: StartTime) -> Frame:
-        height, width, _ = picture.image.shape
+    def _frame(self, decoded: Decoded, origin: StartTime) -> Frame:
+        picture = decoded.picture
+        height, width = picture.height, picture.width
         if min(height, width) < SMALLEST_SIDE_PX:
             why = f"{self.path}: {width}x{height} pixels are too few to show anything"
             raise DecodeError(self.stream_id, why)
         info = FrameInfo(
             stream_id=self.stream_id,
-            epoch=self._epoch + picture.jumps,
-            seq=self._first_seq + picture.index,
-            pts_ns=picture.pts_ns,
-            captured_ns=origin.utc_ns + picture.elapsed_ns,
+            epoch=self._epoch + decoded.jumps,
+            seq=self._first_seq + decoded.index,
+            pts_ns=decoded.pts_ns,
+            captured_ns=origin.utc_ns + decoded.elapsed_ns,
             arrived_ns=self._clock.utc_ns(),
             clock=origin.clock,
             uncertainty_ns=origin.uncertainty_ns,
             width=width,
             height=height,
         )
-        return Frame(info, picture.image)
+        return Frame(info, picture)
 
     def _cut_short(self, detail: str = "") -> DecodeError:
         decoded = self.counts.decoded_total

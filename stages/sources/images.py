@@ -13,6 +13,7 @@ from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
+from pipeline.core.picture import RgbPicture
 from stages.base import Counts
 from stages.sources.timing import SECOND_NS
 
@@ -153,4 +154,4 @@ class ImageFolderSource:
             width=width,
             height=height,
         )
-        return Frame(info, image)
+        return Frame(info, RgbPicture(image))

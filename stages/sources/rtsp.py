@@ -25,7 +25,7 @@ from pipeline.core.log import get_logger, redact
 from stages.base import Counts, Decode, Hwaccel
 from stages.sources.address import CameraAddress
 from stages.sources.capture_clock import CaptureClock
-from stages.sources.decode import Decoding, Picture, PictureTooLarge, pick_video
+from stages.sources.decode import Decoded, Decoding, PictureTooLarge, pick_video
 from stages.sources.hardware import Hardware
 from stages.sources.timing import LONGEST_LIVE_GAP_NS
 from stages.sources.tls import Tls
@@ -233,16 +233,17 @@ class RtspSource:
         why = f"data comes, but no {what} for {limit_s:g} s ({damaged} damaged so far)"
         return self._undecodable(why)
 
-    def _frame(self, picture: Picture) -> Frame:
+    def _frame(self, decoded: Decoded) -> Frame:
         now = Moment.of(self._clock)
-        if picture.jumps != self._jumps:
-            self._epoch += picture.jumps - self._jumps
-            self._jumps = picture.jumps
-            self._capture_clock.jump(picture.pts_ns, now)
+        if decoded.jumps != self._jumps:
+            self._epoch += decoded.jumps - self._jumps
+            self._jumps = decoded.jumps
+            self._capture_clock.jump(decoded.pts_ns, now)
             _LOG.info("stream %r: its time jumped: a new epoch", self.stream_id)
-        capture = self._capture_clock.capture(picture.stamp_ns, now)
+        capture = self._capture_clock.capture(decoded.stamp_ns, now)
         self.counts.times.clock_offset_ns = self._capture_clock.offset_ns
-        height, width, _ = size = picture.image.shape
+        picture = decoded.picture
+        height, width = size = picture.height, picture.width
         if self._size is not None and size != self._size:
             self._epoch += 1
             was = f"{self._size[1]}x{self._size[0]}"
@@ -251,8 +252,8 @@ class RtspSource:
         info = FrameInfo(
             stream_id=self.stream_id,
             epoch=self._epoch,
-            seq=self._first_seq + picture.index,
-            pts_ns=picture.pts_ns,
+            seq=self._first_seq + decoded.index,
+            pts_ns=decoded.pts_ns,
             captured_ns=capture.utc_ns,
             arrived_ns=now.utc_ns,
             clock=capture.clock,
@@ -260,7 +261,7 @@ class RtspSource:
             width=width,
             height=height,
         )
-        return Frame(info, picture.image)
+        return Frame(info, picture)
 
     def _not_opened(self, error: av.error.FFmpegError, waited_s: float) -> SourceError:
         match error:

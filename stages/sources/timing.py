@@ -138,7 +138,7 @@ class MediaTime:
     def _jumped(self, ns: int) -> bool:
         """Is this the second picture of a time that does not go on from the one before?"""
         assert self._last_ns is not None
-        if -LARGEST_STEP_BACK_NS < ns - self._last_ns <= 0:
+        if self._synced and -LARGEST_STEP_BACK_NS < ns - self._last_ns <= 0:
             return False
         suspect_ns, self._suspect_ns = self._suspect_ns, ns
         return suspect_ns is not None and 0 < ns - suspect_ns <= self._longest_gap_ns

@@ -24,11 +24,12 @@ from stages.tracking.table import TrackTable
 
 _CLOCK_SLACK_S = 1e-6
 _GROWTH = (0.1, 10.0)
+_LEAST_STEP_S = 1e-4  # of the clock, also where all of a step was rest
 _LONGEST_STEP_S = 2.0  # a velocity says nothing about a longer silence
 
 
 class Tracker:
-    """Gives identities to the detections of one stream; one object per stream, one caller.
+    """The `stages.base.Tracker` that ships; one caller.
 
     Every id that was reported once appears in exactly one later `Tracks.ended`. Memory is bounded
     by the number of objects seen within `lost_s`.
@@ -55,6 +56,7 @@ class Tracker:
         *,
         camera_motion: F64 | None = None,
         features: F32 | None = None,
+        rested_s: float = 0.0,
     ) -> Tracks:
         """Detections (N, 4), (N,), (N,) of the next frame -> its confirmed tracks, by rising id.
 
@@ -64,6 +66,8 @@ class Tracker:
           None: unknown, and found in the boxes where `camera_from_boxes` is set.
         - `features` (N, D): appearance, one row a detection; NaN or zeros where unknown. D stays
           the same until `reset`.
+        - `rested_s`: of the time since the last update, nothing moved for so long. It does not
+          count towards `lost_s`.
 
         Only tracks with a detection in this frame are reported. The order of detections does not
         matter; of more than 1,000 the best are looked at. Raises `ValueError` when shapes do not
@@ -75,8 +79,10 @@ class Tracker:
         moved = None if camera_motion is None else _checked(camera_motion)
         if features is not None:
             table.look.expect(features.shape[1])
-        step_s = self._advance(time_s)
+        step_s = self._advance(time_s, rested_s)
         self.dropped_boxes_total += dropped
+        if not len(found) and not len(table.track_id):  # an empty street, all night long
+            return self._nothing(found)
         table.motion.predict(min(step_s, _LONGEST_STEP_S), table.lost)
         if moved is None and params.camera_from_boxes:
             certain = found.score >= params.high_score
@@ -91,6 +97,12 @@ class Tracker:
         self._fresh = False
         return self._report(found, chosen, ended)
 
+    def _nothing(self, found: Found) -> Tracks:
+        """Of a frame without detections where nothing is tracked."""
+        ended, self._ended_by_reset = self._ended_by_reset, self._ended_by_reset[:0]
+        self._fresh = False
+        return self._report(found, np.empty(0, np.int64), ended)
+
     def reset(self) -> None:
         """Forget all tracks, at a gap. Ids are not reused; the next update tells them as ended."""
         ids = self._table.track_id
@@ -99,9 +111,9 @@ class Tracker:
         self._time_s = None
         self._fresh = True
 
-    def _advance(self, time_s: float | None) -> float:
+    def _advance(self, time_s: float | None, rested_s: float) -> float:
         """Seconds since the last frame, always above 0, so that lost tracks end whatever the
-        stream's time does."""
+        stream's time does. While nothing moves, the clock by which they do stands still."""
         step_s = self.params.frame_s
         if time_s is not None:
             if not math.isfinite(time_s):
@@ -109,7 +121,7 @@ class Tracker:
             if self._time_s is not None and time_s > self._time_s:
                 step_s = time_s - self._time_s
         self._time_s = time_s
-        self._now_s += step_s
+        self._now_s += max(step_s - max(rested_s, 0.0), _LEAST_STEP_S)
         return step_s
 
     def _hit(self, found: Found, chosen: I64) -> None:

@@ -34,12 +34,14 @@ class Anchors:
         self.names: tuple[Anchor, ...] = tuple(dict.fromkeys(names)) or ("bottom_centre",)
         self.rows = np.array([self.names.index(name) for name in names], np.int64)
         shares = np.array([SHARES[name] for name in self.names])
-        self._across, self._down = shares[:, :1], shares[:, 1:]
+        self._right, self._bottom = shares[:, :1], shares[:, 1:]
+        self._left, self._top = 1 - self._right, 1 - self._bottom
 
     def points(self, xyxy: F64) -> F64:
         """(T, 4) boxes -> (2, A, T) x and y of each anchor."""
         left, top, right, bottom = xyxy.T
         # a weighted mean, exact at both ends
-        x = left * (1 - self._across) + right * self._across
-        y = top * (1 - self._down) + bottom * self._down
-        return np.stack([x, y])
+        points = np.empty((2, len(self.names), len(xyxy)))
+        np.add(left * self._left, right * self._right, out=points[0])
+        np.add(top * self._top, bottom * self._bottom, out=points[1])
+        return points

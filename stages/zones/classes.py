@@ -14,18 +14,18 @@ class ClassFilter:
     def __init__(self, wanted: Sequence[AbstractSet[int] | None]) -> None:
         self._all = all(classes is None for classes in wanted)
         highest = max((max(classes, default=0) for classes in wanted if classes), default=0)
-        # the last column stands for every class that no rule names
-        self._table = np.zeros((len(wanted), highest + 2), np.bool_)
+        # the last row stands for every class that no rule names
+        self._table = np.zeros((highest + 2, len(wanted)), np.bool_)
         for place, classes in enumerate(wanted):
-            self._table[place, list(range(highest + 2)) if classes is None else list(classes)] = 1
+            self._table[slice(None) if classes is None else list(classes), place] = True
 
     def take(self, class_id: I32) -> Bool:
         """(T,) class ids -> (N, T), or (1, 1) where every rule takes every class."""
         if self._all:
             return np.ones((1, 1), np.bool_)
-        taken: Bool = self._table[:, np.minimum(class_id, self._table.shape[1] - 1)]
-        return taken
+        taken: Bool = self._table.take(np.minimum(class_id, len(self._table) - 1), axis=0)
+        return taken.T
 
     def takes(self, place: int, class_id: int) -> bool:
         """Whether one rule is about one class."""
-        return self._all or bool(self._table[place, min(class_id, self._table.shape[1] - 1)])
+        return self._all or bool(self._table[min(class_id, len(self._table) - 1), place])

@@ -1,17 +1,15 @@
 """How many tracks are in zones: changes of occupancy, and overcrowding."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from pipeline.core.arrays import I64
 from pipeline.core.messages import EndCause, Phase
 from stages.zones.happenings import Crowd, CrowdKind
-from stages.zones.lasting import NEVER
 from stages.zones.presence import Presence
-from stages.zones.rules import ZoneRule
+from stages.zones.rules import LimitRule, ZoneRule
 from stages.zones.sight import Columns
 
 _PATIENCE: Final = 5
@@ -26,95 +24,96 @@ class _Open:
 
 class Crowds:
     """The occupancy of Z zones. A count counts once it has held for as long as the zone's rule
-    says, so that a track that flickers changes nothing; where it never holds, once it has differed
-    from the one that was told for five times as long."""
+    says, so that a track that flickers changes nothing. Where it never holds, it counts once it has
+    differed from the one that was told for five times as long; and that there is anybody at all,
+    once that has held, however many they are.
+
+    A frame costs nothing for zones whose count does not change and that wait for nothing.
+    """
 
     def __init__(self, rules: Sequence[ZoneRule], columns: Columns, presence: Presence) -> None:
         self._rules, self._columns, self._presence = rules, columns, presence
-        count = len(rules)
-        self._hold_ns = np.array(
-            [r.occupancy.hold_ns if r.occupancy else 0 for r in rules], np.int64
-        )
-        self._counted = np.array([r.occupancy is not None for r in rules], np.bool_)
-        limits = [rule.crowd for rule in rules]
-        self._limit = np.array([limit.limit if limit else NEVER for limit in limits], np.int64)
-        self._clear = np.array([limit.clear if limit else -1 for limit in limits], np.int64)
-        self._crowded = np.zeros(count, np.bool_)
-        self._turning = np.zeros(count, np.bool_)
-        self._told: I64 = np.zeros(count, np.int64)
-        self._differs_ns: I64 = np.full(count, NEVER, np.int64)
-        self._holds_ns: I64 = np.zeros(count, np.int64)
-        self._before: I64 = np.zeros(count, np.int64)
+        self._counts = [0] * len(rules)
+        """As of the last frame."""
+        self._told = [0] * len(rules)
+        self._differs_ns: dict[int, int] = {}
+        """Since when a zone's count is another than was told."""
+        self._due_ns: dict[int, int] = {}
+        """When that will be told, if the count stays as it is."""
         self._turns_ns: dict[int, int] = {}
         """Since when a limited zone is on the other side of its limit."""
         self._open: dict[tuple[CrowdKind, int], _Open] = {}
 
-    def update(self, now_ns: int) -> list[Crowd]:
-        """The next frame, after all that enter and leave."""
+    def update(self, entered_or_left: Collection[int], now_ns: int) -> list[Crowd]:
+        """The next frame, after all that enter and leave these zones."""
         counts = self._presence.counts
-        told = [*self._occupancy(counts, now_ns)]
-        turns = np.where(self._crowded, counts <= self._clear, counts >= self._limit)
-        for place in np.flatnonzero(turns | self._turning | self._crowded).tolist():
-            told += self._crowding(place, int(counts[place]), now_ns)
+        changed = [place for place in entered_or_left if counts[place] != self._counts[place]]
+        for place in changed:
+            self._counts[place] = int(counts[place])
+            self._differ(place, now_ns)
+        due = [place for place, due_ns in self._due_ns.items() if due_ns <= now_ns]
+        told = [self._occupied(place, now_ns) for place in sorted(due)]
+        waits = {place for kind, place in self._open if kind == "overcrowding"}
+        for place in sorted(waits.union(changed, self._turns_ns)):
+            if (rule := self._rules[place].crowd) is not None:
+                told += self._crowding(rule, place, now_ns)
         return told
 
     def close(self, places: Sequence[int], now_ns: int, cause: EndCause) -> list[Crowd]:
-        """What these zones hold is over."""
+        """What these zones, which are empty by now, hold is over."""
         told = []
         for kind, place in [key for key in self._open if key[1] in places]:
             told.append(self._tell(kind, place, "end", now_ns, cause))
         for place in places:
-            self._told[place], self._differs_ns[place] = 0, NEVER
-            self._turns_ns.pop(place, None)
-            self._crowded[place] = self._turning[place] = False
+            self._told[place] = self._counts[place] = 0
+            for waits in (self._differs_ns, self._due_ns, self._turns_ns):
+                waits.pop(place, None)
         return told
 
     def is_over(self, place: int) -> bool:
         """Whether it is overcrowded."""
         return ("overcrowding", place) in self._open
 
-    def _occupancy(self, counts: I64, now_ns: int) -> Iterator[Crowd]:
-        differs = self._counted & (counts != self._told)
-        self._differs_ns[~differs] = NEVER
-        self._differs_ns[differs] = np.minimum(self._differs_ns[differs], now_ns)
-        self._holds_ns[counts != self._before] = now_ns
-        self._before = counts
-        late = now_ns - np.where(differs, self._differs_ns, now_ns) >= _PATIENCE * self._hold_ns
-        due = differs & ((now_ns - self._holds_ns >= self._hold_ns) | late)
-        for place in np.flatnonzero(due).tolist():
-            count, before = int(counts[place]), int(self._told[place])
-            if not before:
-                since_ns = int(self._differs_ns[place])
-                self._open["occupancy", place] = _Open(since_ns, count)
-            phase: Phase = "update" if before and count else "start" if count else "end"
-            self._told[place], self._differs_ns[place] = count, NEVER
-            yield self._tell("occupancy", place, phase, now_ns, None if count else "over")
+    def _differ(self, place: int, now_ns: int) -> None:
+        """Its count has changed."""
+        rule = self._rules[place].occupancy
+        if rule is None:
+            return
+        if self._counts[place] == self._told[place]:
+            self._differs_ns.pop(place, None)
+            self._due_ns.pop(place, None)
+            return
+        patience_ns = (_PATIENCE if self._told[place] else 1) * rule.hold_ns
+        since_ns = self._differs_ns.setdefault(place, now_ns)
+        self._due_ns[place] = min(now_ns + rule.hold_ns, since_ns + patience_ns)
 
-    def _crowding(self, place: int, count: int, now_ns: int) -> Iterator[Crowd]:
-        rule = self._rules[place].crowd
-        assert rule is not None
-        running = self._open.get(("overcrowding", place))
-        turns = count <= rule.clear if running else count >= rule.limit
-        self._turning[place] = turns
-        if not turns:
+    def _occupied(self, place: int, now_ns: int) -> Crowd:
+        """Its count is to be told."""
+        del self._due_ns[place]
+        since_ns, before = self._differs_ns.pop(place), self._told[place]
+        count = self._told[place] = self._counts[place]
+        if not before:
+            self._open["occupancy", place] = _Open(since_ns, count)
+        phase: Phase = "update" if before and count else "start" if count else "end"
+        return self._tell("occupancy", place, phase, now_ns, None if count else "over")
+
+    def _crowding(self, rule: LimitRule, place: int, now_ns: int) -> Iterator[Crowd]:
+        count, running = self._counts[place], self._open.get(("overcrowding", place))
+        if not (count <= rule.clear if running else count >= rule.limit):
             self._turns_ns.pop(place, None)
         elif now_ns - (since_ns := self._turns_ns.setdefault(place, now_ns)) >= rule.hold_ns:
             del self._turns_ns[place]
             if running is None:
                 self._open["overcrowding", place] = _Open(since_ns, count)
-            over = None if running is None else "over"
-            self._crowded[place], self._turning[place] = running is None, False
-            phase: Phase = "start" if running is None else "end"
-            yield self._tell("overcrowding", place, phase, now_ns, "over" if over else None)
+                yield self._tell("overcrowding", place, "start", now_ns)
+            else:
+                yield self._tell("overcrowding", place, "end", now_ns, "over")
             return
-        late = rule.every_ns is not None and running is not None
-        if running and (count > running.peak or (late and self._is_due(place, now_ns))):
+        if running is None:
+            return
+        is_late = rule.every_ns is not None and now_ns - running.told_ns >= rule.every_ns
+        if is_late or count > running.peak:
             yield self._tell("overcrowding", place, "update", now_ns)
-
-    def _is_due(self, place: int, now_ns: int) -> bool:
-        rule, running = self._rules[place].crowd, self._open["overcrowding", place]
-        assert rule is not None
-        return rule.every_ns is not None and now_ns - running.told_ns >= rule.every_ns
 
     def _tell(
         self, kind: CrowdKind, place: int, phase: Phase, now_ns: int, cause: EndCause | None = None

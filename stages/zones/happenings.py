@@ -12,25 +12,27 @@ CrowdKind = Literal["occupancy", "overcrowding"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
-    """A track is inside a zone: it crossed the edge at `point`, or appeared there."""
+class InZone:
+    """A track in a zone; `point`: where its anchor is, in pixels."""
 
     zone: str
     track_id: int
     class_id: int
     point: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered(InZone):
+    """A track is inside a zone: it crossed the edge at `point`, or appeared there."""
+
     entered_ns: int
     cause: Literal["crossed", "appeared"]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Left(InZone):
     """A track is no longer inside."""
 
-    zone: str
-    track_id: int
-    class_id: int
-    point: tuple[float, float]
     entered_ns: int
     exited_ns: int
     cause: EndCause
@@ -46,16 +48,12 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(InZone):
     """Something that lasts for a track in a zone, from `started_ns` to `now_ns` so far. `cause` of
     the end, None before."""
 
     kind: StayKind
     phase: Phase
-    zone: str
-    track_id: int
-    class_id: int
-    point: tuple[float, float]
     started_ns: int
     now_ns: int
     limit_ns: int
@@ -86,10 +84,12 @@ class Crowd:
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What happened at a line or in a zone from `from_ns` to `to_ns` of capture time, UTC, of which
-    `observed_ns` of media time were seen: (in, out) by class id. `peak`: of a zone."""
+    `observed_ns` of media time were seen: (in, out) by class id. `number`: how many intervals
+    there were before, since it is watched. `peak`: of a zone."""
 
     name: str
     is_zone: bool
+    number: int
     from_ns: int
     to_ns: int
     observed_ns: int

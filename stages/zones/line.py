@@ -8,12 +8,13 @@ from typing import Final, Literal
 
 import numpy as np
 
-from pipeline.core.arrays import F64, Bool
+from pipeline.core.arrays import F64, I64, Bool
 from pipeline.core.geometry import Line
 from pipeline.core.tracks import Tracks
 from stages.zones.anchors import SHARES, Anchor, Anchors
 from stages.zones.polyline import Met, Polylines
 from stages.zones.sight import Columns, Sight, pairs
+from stages.zones.streaks import Key, Streaks
 
 Direction = Literal["in", "out"]
 
@@ -109,13 +110,12 @@ class Lines:
         self._specs, self._columns, self._rows = specs, columns, np.array(rows, np.int64)
         self._lines = Polylines([spec.line for spec in specs])
         self._size = size
-        self._room = self._hysteresis()  # (2, L, 1): on the left, on the right
-        self._confirm = np.array([[spec.confirm_frames] for spec in specs])
-        count = len(specs)
-        self._home = columns.table(count, 0, np.int8)
-        self._beyond = columns.table(count, 0, np.int32)
-        self._distance = columns.table(count, 0.0, np.float64)
-        self._pending: dict[tuple[int, int], tuple[float, float, int]] = {}
+        self._room = self._hysteresis()  # (2, L): on the left, on the right
+        self._on_right = columns.table(len(specs), False, np.bool_)
+        self._counted_right = columns.table(len(specs), False, np.bool_)
+        self._pending: dict[Key, tuple[float, float, int]] = {}
+        self._streaks = Streaks(columns)
+        """Where tracks are beyond a line and do not count yet."""
 
     def update(self, sight: Sight) -> list[tuple[int, Crossing]]:
         """The next frame -> crossings that count with it, each with the place of its line."""
@@ -125,18 +125,19 @@ class Lines:
         x, y = sight.points[:, self._rows]
         distance = self._lines.distances_px(x, y)
         right = distance >= 0
-        before = self._distance.now[:, seen]
-        self._meet(sight, distance, right != (before >= 0))
-        home = self._home.now[:, seen]
-        home[:, sight.fresh] = np.where(right[:, sight.fresh], 1, -1)
-        beyond = (right != (home > 0)) & (np.abs(distance) >= self._room_at(right))
-        streak = np.where(beyond, self._beyond.now[:, seen] + 1, 0)
-        counts = streak >= self._confirm
-        home[counts] = np.where(right[counts], 1, -1)
-        streak[counts] = 0
-        self._home.now[:, seen], self._beyond.now[:, seen] = home, streak
-        self._distance.now[:, seen] = distance
-        return self._confirmed(sight, counts)
+        changed = right != self._on_right.of(seen)
+        changed[:, sight.fresh] = False
+        self._meet(sight, changed)
+        self._on_right.put(seen, right)
+        counted = self._counted_right.of(seen)
+        counted[:, sight.fresh] = right[:, sight.fresh]
+        self._counted_right.put(seen, counted)
+        places, at = pairs(right != counted)
+        if not len(places):
+            return []
+        now_right = right[places, at]
+        beyond = np.abs(distance[places, at]) >= self._room[now_right.astype(np.int64), places]
+        return self._count(sight, places[beyond], at[beyond], now_right[beyond])
 
     def end(self, columns: Sequence[int]) -> list[tuple[int, Crossing]]:
         """Tracks that are over -> crossings that count at their end."""
@@ -144,39 +145,41 @@ class Lines:
             return []
         told = []
         for place, column in [key for key in self._pending if key[1] in set(columns)]:
-            if self._beyond.now[place, column] and self._left_the_picture(column):
+            if self._streaks.of((place, column)) and self._left_the_picture(column):
                 class_id = int(self._columns.class_id.now[column])
-                side = -int(self._home.now[place, column])
-                told.append((place, self._crossing(place, column, class_id, side)))
+                to_right = not self._counted_right.now[place, column]
+                told.append((place, self._crossing(place, column, class_id, to_right)))
             del self._pending[place, column]
+        self._streaks.forget(set(columns))
         return told
 
     def reset(self) -> None:
         """Forget where tracks were; the columns of all have been freed."""
         self._pending.clear()
+        self._streaks.clear()
 
     def _hysteresis(self) -> F64:
-        wanted = np.array([[spec.hysteresis_px] for spec in self._specs])
-        both = np.stack([wanted, wanted]) if len(self._specs) else np.zeros((2, 0, 1))
+        wanted = np.array([spec.hysteresis_px for spec in self._specs], np.float64)
+        both = np.stack([wanted, wanted])
         if self._size is None or not len(self._specs):
             return both
         width, height = self._size
         corners = np.array([[0, width, 0, width], [0, 0, height, height]], np.float64)
         far = self._lines.distances_px(corners[:1], corners[1:])
-        room = np.stack([-far.min(axis=1, keepdims=True), far.max(axis=1, keepdims=True)])
+        room = np.stack([-far.min(axis=1), far.max(axis=1)])
         return np.asarray(np.minimum(both, np.maximum(room, 0) / 2), np.float64)
 
-    def _room_at(self, right: Bool) -> F64:
-        room: F64 = np.where(right, self._room[1], self._room[0])
-        return room
-
-    def _meet(self, sight: Sight, distance: F64, changed: Bool) -> None:
+    def _meet(self, sight: Sight, changed: Bool) -> None:
         """Note where those that changed sides met the line, or that they passed beside it."""
-        changed[:, sight.fresh] = False
-        for place, at in zip(*(axis.tolist() for axis in pairs(changed)), strict=True):
-            column, row = int(sight.columns[at]), int(self._rows[place])
-            start = self._columns.point(row, column)
-            end = float(sight.points[0, row, at]), float(sight.points[1, row, at])
+        places, at = pairs(changed)
+        if not len(places):
+            return
+        columns, rows = sight.columns[at], self._rows[places]
+        starts = self._columns.points_of(rows, columns).T.tolist()
+        ends = sight.at(rows, at).T.tolist()
+        for place, column, start, end in zip(
+            places.tolist(), columns.tolist(), starts, ends, strict=True
+        ):
             met = self._lines.meet(place, start, end)
             if met is None:
                 self._pending.pop((place, column), None)
@@ -185,21 +188,26 @@ class Lines:
                 met, int(self._columns.seen_ns.now[column]), sight.now_ns
             )
 
-    def _confirmed(self, sight: Sight, counts: Bool) -> list[tuple[int, Crossing]]:
+    def _count(self, sight: Sight, places: I64, at: I64, right: Bool) -> list[tuple[int, Crossing]]:
+        """(P,) pairs of a line and a track far enough beyond it, and whether that is on its right
+        -> crossings that count with this frame, line by line."""
         told = []
-        for place, at in zip(*(axis.tolist() for axis in pairs(counts)), strict=True):
-            column = int(sight.columns[at])
-            if (place, column) in self._pending:
-                side = int(self._home.now[place, column])
-                class_id = int(sight.class_id[at])
-                told.append((place, self._crossing(place, column, class_id, side)))
-                del self._pending[place, column]
-        return told
+        columns = sight.columns[at]
+        for k, key in enumerate(zip(places.tolist(), columns.tolist(), strict=True)):
+            if self._streaks.longer(key, sight.now_ns) < self._specs[key[0]].confirm_frames:
+                continue
+            self._streaks.end(key)
+            to_right = self._counted_right.now[key] = bool(right[k])
+            if key in self._pending:
+                crossing = self._crossing(*key, int(sight.class_id[at[k]]), to_right)
+                told.append((key[0], crossing))
+                del self._pending[key]
+        return sorted(told, key=lambda one: one[0])
 
-    def _crossing(self, place: int, column: int, class_id: int, side: int) -> Crossing:
+    def _crossing(self, place: int, column: int, class_id: int, to_right: bool) -> Crossing:
         x, y, crossed_ns = self._pending[place, column]
         track_id = int(self._columns.track_id.now[column])
-        way: Direction = "in" if side > 0 else "out"
+        way: Direction = "in" if to_right else "out"
         return Crossing(self._specs[place].line, track_id, class_id, way, (x, y), crossed_ns)
 
     def _left_the_picture(self, column: int) -> bool:

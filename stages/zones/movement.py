@@ -1,7 +1,9 @@
 """Which tracks in zones stand still, and which go another way than allowed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -9,72 +11,105 @@ from pipeline.core.arrays import F64, I64, Bool
 from stages.zones.happenings import Way
 from stages.zones.lasting import Lasting, Told
 from stages.zones.rules import DirectionRule, Size, ZoneRule, scaled
-from stages.zones.sight import Columns, Sight
+from stages.zones.sight import Columns, Sight, pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Insiders:
+    """P pairs of a zone and a track that is seen inside, in one frame: (P,) place of the zone,
+    column of the track, its anchor and the height of its box in pixels."""
+
+    places: I64
+    columns: I64
+    x: F64
+    y: F64
+    height_px: F64
+    now_ns: int
+
+    @classmethod
+    def of(cls, sight: Sight, inside: Bool, rows: I64) -> Self:
+        """(Z, T) who is inside; (Z,) rows of the zones' anchors."""
+        places, at = pairs(inside)
+        x, y = sight.at(rows[places], at)
+        return cls(places, sight.columns[at], x, y, sight.height_px[at], sight.now_ns)
+
+    def where(self, chosen: Bool | I64) -> Self:
+        """Some of them."""
+        return type(self)(
+            self.places[chosen],
+            self.columns[chosen],
+            self.x[chosen],
+            self.y[chosen],
+            self.height_px[chosen],
+            self.now_ns,
+        )
 
 
 class Movement:
     """How far the tracks in some zones have come from where they were looked at last, in heights of
-    their boxes: that is about as many metres near the camera as far from it."""
+    their boxes: that is about as many metres near the camera as far from it. `reach` by place of
+    the zone; NaN: it does not ask."""
 
-    def __init__(self, reach: Mapping[int, float], count: int, columns: Columns, rows: I64) -> None:
-        places = list(reach)
-        self._rows = rows
-        self.asked = np.zeros(count, np.bool_)
-        self.asked[places] = True
-        self._slot = np.cumsum(self.asked) - 1
-        self._reach = np.array(list(reach.values()), np.float64)
-        self._x = columns.table(len(places), 0.0, np.float64)
-        self._y = columns.table(len(places), 0.0, np.float64)
+    def __init__(self, reach: Sequence[float], columns: Columns) -> None:
+        self._reach = np.array(reach, np.float64)
+        self._asked = ~np.isnan(self._reach)
+        self._all = bool(self._asked.all())
+        self._x = columns.table(len(reach), np.nan, np.float64)
+        self._y = columns.table(len(reach), np.nan, np.float64)
 
-    def follow(self, sight: Sight, places: I64, at: I64, entered: Bool) -> tuple[Bool, F64, F64]:
-        """(P,) pairs of the place of a zone and a row of what is seen, of all that are inside:
-        which have come further than that, and their ways since. They are looked at anew where they
-        are now, and so are those that have `entered`."""
-        columns, rows, slot = sight.columns[at], self._rows[places], self._slot[places]
-        x, y = sight.points[0, rows, at], sight.points[1, rows, at]
-        dx, dy = x - self._x.now[slot, columns], y - self._y.now[slot, columns]
-        reach = self._reach[slot] * sight.height_px[at]
-        moved = ~entered & (dx * dx + dy * dy > reach * reach)
-        anew = moved | entered
-        self._x.now[slot[anew], columns[anew]] = x[anew]
-        self._y.now[slot[anew], columns[anew]] = y[anew]
-        return moved, dx, dy
+    @property
+    def is_asked(self) -> bool:
+        """Whether by any zone."""
+        return bool(self._asked.any())
+
+    def follow(self, insiders: Insiders) -> tuple[Insiders, Bool, F64, F64]:
+        """All that are inside -> those of them that have come further than that, or have entered:
+        which of these have `moved`, and their ways since. They are looked at anew from here."""
+        if not self._all:
+            insiders = insiders.where(self._asked[insiders.places])
+        known_x, known_y = self._x.cells, self._y.cells
+        cells = insiders.columns * len(self._reach) + insiders.places
+        dx, dy = insiders.x - known_x.take(cells), insiders.y - known_y.take(cells)
+        reach = self._reach[insiders.places] * insiders.height_px
+        # NaN, what has just entered, is no distance within reach
+        (anew,) = (~(dx * dx + dy * dy <= reach * reach)).nonzero()
+        found, dx, dy = insiders.where(anew), dx[anew], dy[anew]
+        known_x[cells[anew]], known_y[cells[anew]] = found.x, found.y
+        return found, ~np.isnan(dx), dx, dy
+
+    def leave(self, place: int, column: int) -> None:
+        """A track is no longer inside."""
+        self._x.now[place, column] = np.nan
 
 
 class Stopped:
     """Tracks that have not moved for a while."""
 
-    def __init__(self, rules: Sequence[ZoneRule], columns: Columns, rows: I64) -> None:
-        asked = {place: rule.stopped for place, rule in enumerate(rules) if rule.stopped}
-        self.lasting = Lasting([r.stopped.stay if r.stopped else None for r in rules], columns)
-        reach = {place: rule.radius for place, rule in asked.items()}
-        self._movement = Movement(reach, len(rules), columns, rows)
+    def __init__(self, rules: Sequence[ZoneRule], columns: Columns) -> None:
+        asked = [rule.stopped for rule in rules]
+        self.lasting = Lasting([rule.stay if rule else None for rule in asked], columns)
+        self.movement = Movement([rule.radius if rule else math.nan for rule in asked], columns)
 
-    def update(self, sight: Sight, places: I64, at: I64, entered: Bool) -> list[Told]:
-        """(P,) pairs of zone and row of what is seen, of all that are inside, and which of these
-        have just entered -> what is over."""
-        asked = self._movement.asked[places]
-        if not asked.any():
+    def update(self, insiders: Insiders) -> list[Told]:
+        """The next frame, once who enters and leaves is known -> what is over."""
+        if not self.movement.is_asked:
             return []
-        places, at, entered = places[asked], at[asked], entered[asked]
-        moved, _, _ = self._movement.follow(sight, places, at, entered)
-        anew = moved | entered
-        return self.lasting.restart(places[anew], sight.columns[at[anew]], sight.now_ns)
+        anew, _, _, _ = self.movement.follow(insiders)
+        return self.lasting.restart(anew.places, anew.columns, anew.now_ns)
 
 
 class Headings:
     """Tracks that go another way than allowed."""
 
-    def __init__(self, rules: Sequence[ZoneRule], size: Size, columns: Columns, rows: I64) -> None:
-        asked = {place: rule.direction for place, rule in enumerate(rules) if rule.direction}
-        stays = [rule.direction.stay if rule.direction else None for rule in rules]
-        self.lasting = Lasting(stays, columns)
-        steps = {place: rule.step for place, rule in asked.items()}
-        self._movement = Movement(steps, len(rules), columns, rows)
+    def __init__(self, rules: Sequence[ZoneRule], size: Size, columns: Columns) -> None:
+        asked = [rule.direction for rule in rules]
+        self.lasting = Lasting([rule.stay if rule else None for rule in asked], columns)
+        self.movement = Movement([rule.step if rule else math.nan for rule in asked], columns)
         self._allowed, self._tolerance = np.zeros(len(rules)), np.zeros(len(rules))
-        for place, rule in asked.items():
-            self._allowed[place] = _degrees_of(rule, rules[place], size)
-            self._tolerance[place] = rule.tolerance_deg
+        for place, rule in enumerate(asked):
+            if rule is not None:
+                self._allowed[place] = _degrees_of(rule, rules[place], size)
+                self._tolerance[place] = rule.tolerance_deg
         self._heading = columns.table(len(rules), 0.0, np.float64)
         self._looked_ns = columns.table(len(rules), 0, np.int64)
 
@@ -83,30 +118,30 @@ class Headings:
         heading = float(self._heading.now[place, column])
         return Way(heading, float(self._allowed[place]), float(self._tolerance[place]))
 
-    def update(self, sight: Sight, places: I64, at: I64, entered: Bool) -> list[Told]:
-        """As `Stopped.update`."""
-        asked = self._movement.asked[places]
-        if not asked.any():
+    def update(self, insiders: Insiders) -> list[Told]:
+        """As `Stopped.update`. Who has come far enough has a heading."""
+        if not self.movement.is_asked:
             return []
-        places, at, entered = places[asked], at[asked], entered[asked]
-        moved, dx, dy = self._movement.follow(sight, places, at, entered)
-        told = []
-        for k in np.flatnonzero(moved).tolist():
-            told += self._judge(int(places[k]), int(sight.columns[at[k]]), dx[k], dy[k], sight)
-        anew = moved | entered
-        self._looked_ns.now[places[anew], sight.columns[at[anew]]] = sight.now_ns
+        anew, moved, dx, dy = self.movement.follow(insiders)
+        going = anew.where(moved)
+        heading = np.degrees(np.arctan2(dy[moved], dx[moved])) % 360
+        off = np.abs((heading - self._allowed[going.places] + 180) % 360 - 180)
+        told = self._judge(going, heading, off <= self._tolerance[going.places])
+        self._looked_ns.now[anew.places, anew.columns] = anew.now_ns
         return told
 
-    def _judge(self, place: int, column: int, dx: float, dy: float, sight: Sight) -> list[Told]:
-        """A track has come far enough to have a heading."""
-        heading = math.degrees(math.atan2(dy, dx)) % 360
-        off = abs((heading - float(self._allowed[place]) + 180) % 360 - 180)
-        if off <= self._tolerance[place]:
-            return self.lasting.stop(place, column, sight.now_ns, "over")
-        self._heading.now[place, column] = heading
-        if not self.lasting.has_begun(place, column):
-            self.lasting.begin(place, column, int(self._looked_ns.now[place, column]))
-        return []
+    def _judge(self, going: Insiders, heading: F64, right: Bool) -> list[Told]:
+        places, columns = going.places, going.columns
+        begun = self.lasting.begun(places, columns)
+        self._heading.now[places[~right], columns[~right]] = heading[~right]
+        told = []
+        for k in np.flatnonzero(begun == right).tolist():
+            key = place, column = int(places[k]), int(columns[k])
+            if right[k]:
+                told += self.lasting.stop(place, column, going.now_ns, "over")
+            else:
+                self.lasting.begin(place, column, int(self._looked_ns.now[key]))
+        return sorted(told, key=lambda one: one.place)
 
 
 def _degrees_of(rule: DirectionRule, zone: ZoneRule, size: Size) -> float:

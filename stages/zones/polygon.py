@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.core.arrays import F64, I64, Bool
+from stages.zones.sight import pairs
 
 Point = tuple[float, float]
 
@@ -44,13 +45,12 @@ class Polygons:
         for place, polygon in enumerate(polygons):
             corners[place] = polygon[0]  # edges without length are never crossed
             corners[place, : len(polygon)] = polygon
-        self._from = corners
-        self._to = np.roll(corners, -1, axis=1)
-        (x1, y1), (x2, y2) = self._from.transpose(2, 0, 1), self._to.transpose(2, 0, 1)
+        x1, y1 = corners.transpose(2, 0, 1)
+        x2, y2 = np.roll(corners, -1, axis=1).transpose(2, 0, 1)
         rise = y2 - y1
         slope = np.divide(x2 - x1, rise, out=np.zeros_like(rise), where=rise != 0)
-        self._y1, self._y2, self._slope, self._offset = y1, y2, slope, x1 - slope * y1
-        self._low, self._high = corners.min(axis=1)[..., None], corners.max(axis=1)[..., None]
+        self._edges = np.stack([x1, y1, x2 - x1, rise, y2, slope, x1 - slope * y1], axis=1)
+        self._low, self._high = corners.min(axis=1).T, corners.max(axis=1).T
         area = np.abs(np.sum(x1 * y2 - x2 * y1, axis=1)) / 2
         around = np.sum(np.hypot(x2 - x1, rise), axis=1)
         self.widths_px: F64 = 2 * area / around
@@ -59,43 +59,48 @@ class Polygons:
     def contain(self, x: F64, y: F64) -> Bool:
         """(1 or Z, T) points -> (Z, T) whether they are inside: a ray to the right leaves the
         polygon an odd number of times."""
-        low, high = self._low, self._high
-        inside: Bool = (x >= low[:, 0]) & (x <= high[:, 0]) & (y >= low[:, 1]) & (y <= high[:, 1])
-        places, at = np.divmod(np.flatnonzero(inside), max(inside.shape[1], 1))
+        (low_x, low_y), (high_x, high_y) = self._low, self._high
+        inside: Bool = (low_x <= x.T) & (high_x >= x.T) & (low_y <= y.T) & (high_y >= y.T)
+        places, at = pairs(inside.T)
         rows = places if len(x) > 1 else np.zeros_like(places)
         px, py = x[rows, at, None], y[rows, at, None]
-        spans = (py < self._y1[places]) ^ (py < self._y2[places])
-        left = px < self._slope[places] * py + self._offset[places]
-        inside[places, at] = np.count_nonzero(spans & left, axis=1) & 1
-        return inside
+        _, y1, _, _, y2, slope, offset = self._edges_of(places)
+        met = ((py < y1) ^ (py < y2)) & (px < slope * py + offset)
+        inside[at, places] = np.logical_xor.reduce(met, axis=1)
+        return inside.T
 
     def edge_distances_px(self, places: I64, x: F64, y: F64) -> F64:
         """(P,) polygons and points -> (P,) distances from the nearest edge."""
-        start, end = self._from[places], self._to[places]  # (P, E, 2)
-        along = end - start
-        off = np.stack([x, y], axis=1)[:, None] - start
-        length2 = np.sum(along**2, axis=2)
-        share = np.sum(off * along, axis=2) / np.where(length2 > 0, length2, 1)
-        gap = off - np.clip(share, 0, 1)[..., None] * along
-        nearest: F64 = np.hypot(gap[..., 0], gap[..., 1]).min(axis=1)
+        x1, y1, dx, dy, *_ = self._edges_of(places)
+        off_x, off_y = x[:, None] - x1, y[:, None] - y1
+        length2 = dx * dx + dy * dy
+        share = (off_x * dx + off_y * dy) / np.where(length2 > 0, length2, 1)
+        share = np.minimum(np.maximum(share, 0), 1)
+        gap_x, gap_y = off_x - share * dx, off_y - share * dy
+        nearest: F64 = np.sqrt((gap_x * gap_x + gap_y * gap_y).min(axis=1))
         return nearest
 
-    def last_met(self, places: I64, start: F64, end: F64) -> F64:
-        """(P,) polygons, (P, 2) straight ways -> (P,) the share of each until it last crosses an
-        edge of its polygon; 1 where it crosses none."""
-        corners, along = self._from[places], self._to[places] - self._from[places]
-        way = (end - start)[:, None]
-        off = corners - start[:, None]
-        cross = way[..., 0] * along[..., 1] - way[..., 1] * along[..., 0]
+    def last_met(self, places: I64, start: F64, way: F64) -> F64:
+        """(P,) polygons, (2, P) starts and straight ways from there -> (P,) the share of each until
+        it last crosses an edge of its polygon; 1 where it crosses none."""
+        x1, y1, dx, dy, *_ = self._edges_of(places)
+        off_x, off_y = x1 - start[0, :, None], y1 - start[1, :, None]
+        way_x, way_y = way[..., None]
+        cross = way_x * dy - way_y * dx
         usable = np.abs(cross) > _SLACK
         safe = np.where(usable, cross, 1)
-        share = (off[..., 0] * along[..., 1] - off[..., 1] * along[..., 0]) / safe
-        at = (off[..., 0] * way[..., 1] - off[..., 1] * way[..., 0]) / safe
+        share = (off_x * dy - off_y * dx) / safe
+        at = (off_x * way_y - off_y * way_x) / safe
         hit = usable & (share >= 0) & (share <= 1) & (at >= -1e-9) & (at <= 1 + 1e-9)
         # one that ends on an edge does not cross it there, if it crosses another before
         last = np.where(hit & (share < 1 - _SLACK), share, -1).max(axis=1)
         found: F64 = np.where(last < 0, 1, last)
         return found
+
+    def _edges_of(self, places: I64) -> tuple[F64, ...]:
+        """(P,) polygons -> (P, E) each: x and y of an edge's start, the way to its end, y of its
+        end, and x = slope * y + offset along it."""
+        return tuple(self._edges.take(places, axis=0).transpose(1, 0, 2))
 
 
 def _cross(one: Point, other: Point, third: Point) -> float:

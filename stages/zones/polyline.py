@@ -48,34 +48,40 @@ class Polylines:
             if line.start != line.end:
                 self._low[place, 0] = -np.inf
                 self._high[place, self._last[place]] = np.inf
-        self._bent = np.flatnonzero(self._last > 0)
+        bent = self._bent = np.flatnonzero(self._last > 0)
+        self._bends = tuple(
+            part[bent].swapaxes(0, 1)[..., None]
+            for part in (
+                self._starts, self._along, self._lengths2, self._lengths, self._low, self._high
+            )
+        )  # fmt: skip
+        """Of the lines of more than one segment: (S, B, ..., 1) each."""
 
     def distances_px(self, x: F64, y: F64) -> F64:
         """(1 or L, T) points -> (L, T) signed distances: > 0 on the right of the line, < 0 on its
         left, in the direction of its nearest segment. The sign is that of the cross product."""
-        dx, dy = self._along[:, :1, 0], self._along[:, :1, 1]
-        cross = dx * (y - self._starts[:, :1, 1]) - dy * (x - self._starts[:, :1, 0])
-        signed: F64 = cross / self._lengths[:, :1]
+        (dx, dy), (start_x, start_y) = self._along[:, 0].T, self._starts[:, 0].T
+        signed: F64 = (dx * (y.T - start_y) - dy * (x.T - start_x)) / self._lengths[:, 0]
         if len(self._bent):
             some = self._bent if len(x) > 1 else np.zeros(1, np.int64)
-            signed[self._bent] = self._bent_distances_px(x[some], y[some])
-        return signed
+            signed[:, self._bent] = self._bent_distances_px(x[some], y[some]).T
+        return signed.T
 
     def _bent_distances_px(self, x: F64, y: F64) -> F64:
-        bent = self._bent
-        start, along = self._starts[bent, :, :, None], self._along[bent, :, :, None]
-        off_x, off_y = x[:, None] - start[:, :, 0], y[:, None] - start[:, :, 1]  # (B, S, T)
+        start, along, length2, length, low, high = self._bends
+        off_x, off_y = x - start[:, :, 0], y - start[:, :, 1]  # (S, B, T)
         dx, dy = along[:, :, 0], along[:, :, 1]
-        share = (off_x * dx + off_y * dy) / self._lengths2[bent, :, None]
-        share = np.clip(share, self._low[bent, :, None], self._high[bent, :, None])
-        apart = np.hypot(off_x - share * dx, off_y - share * dy)
-        across = (dx * off_y - dy * off_x) / self._lengths[bent, :, None]
+        share = (off_x * dx + off_y * dy) / length2
+        share = np.minimum(np.maximum(share, low), high)
+        gap_x, gap_y = off_x - share * dx, off_y - share * dy
+        apart = np.sqrt(gap_x * gap_x + gap_y * gap_y)
+        across = (dx * off_y - dy * off_x) / length
         # at a corner two segments are equally near, and the one that faces the point tells its side
         rank = apart - 1e-9 * np.abs(across)
-        rank[~self._used[bent]] = np.inf
-        nearest = np.argmin(rank, axis=1)[:, None]
-        found = np.take_along_axis(apart, nearest, 1)[:, 0]
-        side = np.take_along_axis(across, nearest, 1)[:, 0]
+        rank[~self._used[self._bent].T] = np.inf
+        nearest = np.argmin(rank, axis=0)[None]
+        found = np.take_along_axis(apart, nearest, 0)[0]
+        side = np.take_along_axis(across, nearest, 0)[0]
         signed: F64 = np.where(side >= 0, found, -found)
         return signed
 

@@ -1,6 +1,6 @@
 """Which tracks are inside which zones: who enters and leaves, where and when."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,7 @@ from stages.zones.classes import ClassFilter
 from stages.zones.polygon import Polygons
 from stages.zones.rules import Size, ZoneRule, scaled
 from stages.zones.sight import Columns, Sight, pairs
-
-Key = tuple[int, int]
-"""Place of a zone, column of a track."""
+from stages.zones.streaks import Key, Streaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +50,10 @@ class Presence:
         self._inside = columns.table(count, False, np.bool_)
         self._found = columns.table(count, False, np.bool_)
         self._since = columns.table(count, 0, np.int64)
+        self._counts: I64 = np.zeros(count, np.int64)
         self._pending: dict[Key, tuple[float, float, int]] = {}
-        self._streaks: dict[Key, int] = {}
-        """For how many of their frames in a row tracks have been where they do not count."""
+        self._streaks = Streaks(columns)
+        """Where tracks do not count yet."""
 
     @property
     def inside(self) -> Bool:
@@ -62,59 +61,54 @@ class Presence:
         inside: Bool = self._inside.now
         return inside
 
+    def inside_of(self, columns: I64) -> Bool:
+        """(Z, T) of some columns."""
+        return self._inside.of(columns)
+
     @property
     def counts(self) -> I64:
-        """(Z,) how many are inside."""
-        counts: I64 = np.count_nonzero(self._inside.now, axis=1)
-        return counts
+        """(Z,) how many are inside, now and later: not a copy."""
+        return self._counts
 
     def since_ns(self, place: int, column: int) -> int:
         """When it entered."""
         return int(self._since.now[place, column])
 
     def update(self, sight: Sight, active: Bool) -> list[Passage]:
-        """The next frame; `active` (Z, 1) which zones apply."""
-        seen, fresh = sight.columns, sight.fresh
+        """The next frame; `active` (Z,) which zones apply. Zone by zone."""
+        seen = sight.columns
         if not len(seen):
             return []
         found = self._polygons.contain(*sight.points[:, self._rows])
-        changed = found != self._found.now[:, seen]
-        changed[:, fresh] = False
+        changed = found != self._found.of(seen)
+        changed[:, sight.fresh] = False
         self._meet(sight, changed)
-        self._found.now[:, seen] = found
-        inside = self._inside.now[:, seen]
-        contrary = (found != inside) & (inside | (active & self._classes.take(sight.class_id)))
-        places, at = pairs(contrary)
-        if self._streaks:
-            of_others = set(seen.tolist())
-            old = {key: n for key, n in self._streaks.items() if key[1] in of_others}
-        else:
-            old = {}
-        for key in old:
-            del self._streaks[key]
-        return list(self._pass(sight, places, at, old)) if len(places) else []
+        self._found.put(seen, found)
+        inside = self._inside.of(seen)
+        may_enter = active[:, None] & self._classes.take(sight.class_id)
+        places, at = pairs((found != inside) & (inside | may_enter))
+        if not len(places):
+            return []
+        return sorted(self._pass(sight, places, at), key=lambda passage: passage.place)
 
-    def _pass(
-        self, sight: Sight, places: I64, at: I64, streaks: Mapping[Key, int]
-    ) -> Iterator[Passage]:
+    def _pass(self, sight: Sight, places: I64, at: I64) -> Iterator[Passage]:
         """Of those that are where they do not count, the ones that count there from now on."""
-        rows = self._rows_of[places]
-        x, y = sight.points[0, rows, at], sight.points[1, rows, at]
+        x, y = sight.at(self._rows_of[places], at)
         far = self._polygons.edge_distances_px(places, x, y) >= self._room[places]
-        for k in np.flatnonzero(far | sight.fresh[at]).tolist():
-            place, column = int(places[k]), int(sight.columns[at[k]])
-            streak = streaks.get((place, column), 0) + 1
-            if streak < self._confirm[place] and not sight.fresh[at[k]]:
-                self._streaks[place, column] = streak
+        fresh, columns = sight.fresh[at], sight.columns[at]
+        for k in np.flatnonzero(far | fresh).tolist():
+            key = place, column = int(places[k]), int(columns[k])
+            streak = self._streaks.longer(key, sight.now_ns)
+            if streak < self._confirm[place] and not fresh[k]:
                 continue
-            here = float(x[k]), float(y[k]), sight.now_ns
-            met = self._pending.pop((place, column), None)
-            to_x, to_y, at_ns = here if met is None else met
-            if self._inside.now[place, column]:
+            self._streaks.end(key)
+            met = self._pending.pop(key, None)
+            to_x, to_y, at_ns = met or (float(x[k]), float(y[k]), sight.now_ns)
+            if self._inside.now[key]:
                 yield self._leave(place, column, (to_x, to_y), at_ns, "left")
             else:
-                self._inside.now[place, column] = True
-                self._since.now[place, column] = at_ns
+                self._inside.now[key], self._since.now[key] = True, at_ns
+                self._counts[place] += 1
                 crossed = met is not None
                 yield Passage(place, column, (to_x, to_y), at_ns, at_ns, crossed=crossed)
 
@@ -126,9 +120,9 @@ class Presence:
             for place in np.flatnonzero(self._inside.now[:, column]).tolist()
         ]
         over = set(columns)
-        for noted in (self._pending, self._streaks):
-            for key in [key for key in noted if key[1] in over]:
-                del noted[key]
+        for key in [key for key in self._pending if key[1] in over]:
+            del self._pending[key]
+        self._streaks.forget(over)
         return told
 
     def empty(self, place: int, cause: EndCause) -> list[Passage]:
@@ -149,6 +143,7 @@ class Presence:
         self, place: int, column: int, point: tuple[float, float], at_ns: int, cause: EndCause
     ) -> Passage:
         self._inside.now[place, column] = False
+        self._counts[place] -= 1
         since_ns = self.since_ns(place, column)
         return Passage(place, column, point, max(at_ns, since_ns), since_ns, cause)
 
@@ -159,12 +154,10 @@ class Presence:
             return
         columns, rows = sight.columns[at], self._rows_of[places]
         start = self._columns.points_of(rows, columns)
-        way = sight.points[:, rows, at].T - start
-        share = self._polygons.last_met(places, start, start + way)
-        met = (start + share[:, None] * way).tolist()
+        way = sight.at(rows, at) - start
+        share = self._polygons.last_met(places, start, way)
+        x, y = (start + share * way).tolist()
         before_ns = self._columns.seen_ns.now[columns]
         at_ns = before_ns + np.rint(share * (sight.now_ns - before_ns)).astype(np.int64)
-        for key, (x, y), ns in zip(
-            zip(places.tolist(), columns.tolist(), strict=True), met, at_ns.tolist(), strict=True
-        ):
-            self._pending[key] = x, y, ns
+        keys = zip(places.tolist(), columns.tolist(), strict=True)
+        self._pending.update(zip(keys, zip(x, y, at_ns.tolist(), strict=True), strict=True))

@@ -26,18 +26,31 @@ def scaled(points: tuple[Point, ...], units: Units, size: Size) -> tuple[Point, 
 
 
 @dataclass(frozen=True, slots=True)
-class LineRule:
-    """A line; `classes` None: all. `interval_ns`: how often its counts are told, None: never."""
+class Shape:
+    """Something drawn into the picture, and the objects it is about: those of `classes`, None: all,
+    where the `anchor` of their box is."""
 
     name: str
     points: tuple[Point, ...]
     units: Units = "px"
     anchor: Anchor = "bottom_centre"
+    classes: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Border(Shape):
+    """A line, or the edge of a zone: what crosses it counts. `interval_ns`: how often its counts
+    are told, None: never."""
+
     hysteresis_px: float = HYSTERESIS_PX
     confirm_frames: int = CONFIRM_FRAMES
-    classes: frozenset[int] | None = None
     schedule: Schedule | None = None
     interval_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineRule(Border):
+    """A line."""
 
     @property
     def drawn(self) -> tuple[str, tuple[Point, ...], Units]:
@@ -97,17 +110,9 @@ class LimitRule:
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneRule:
-    """A zone and what is told of it; None: nothing. `classes` None: all."""
+class ZoneRule(Border):
+    """A zone and what is told of it; None: nothing."""
 
-    name: str
-    points: tuple[Point, ...]
-    units: Units = "px"
-    anchor: Anchor = "bottom_centre"
-    hysteresis_px: float = HYSTERESIS_PX
-    confirm_frames: int = CONFIRM_FRAMES
-    classes: frozenset[int] | None = None
-    schedule: Schedule | None = None
     passages: bool = True
     """Whether entering and leaving are told."""
     dwell: StayRule | None = None
@@ -116,18 +121,11 @@ class ZoneRule:
     direction: DirectionRule | None = None
     occupancy: OccupancyRule | None = None
     crowd: LimitRule | None = None
-    interval_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class MaskRule:
-    """Detections whose anchor is inside are ignored, before tracking; `classes` None: all."""
-
-    name: str
-    points: tuple[Point, ...]
-    units: Units = "px"
-    anchor: Anchor = "bottom_centre"
-    classes: frozenset[int] | None = None
+class MaskRule(Shape):
+    """Detections whose anchor is inside are ignored, before tracking."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 from typing import Final, Literal
 
+import numpy as np
+
+from pipeline.core.arrays import Bool
+
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MINUTE_NS: Final = 60 * 10**9
@@ -40,14 +44,14 @@ class Schedule:
 
 
 class Schedules:
-    """Those of several rules, None: always. Looked up once a minute, as no zone changes its clocks
-    between full minutes."""
+    """Those of N rules, None: always. Which are `active` (N,) is looked up once a minute, as no
+    zone changes its clocks between full minutes."""
 
     def __init__(self, schedules: Sequence[Schedule | None]) -> None:
         self._schedules = schedules
         self._minute: int | None = None
         self._always = all(schedule is None for schedule in schedules)
-        self.active = [True] * len(schedules)
+        self.active: Bool = np.ones(len(schedules), np.bool_)
 
     def look(self, captured_ns: int) -> list[int]:
         """Bring `active` up to date; the places of those that have changed."""
@@ -56,6 +60,5 @@ class Schedules:
             return []
         self._minute = minute
         now = [schedule is None or schedule.applies(captured_ns) for schedule in self._schedules]
-        changed = [place for place, on in enumerate(now) if on != self.active[place]]
-        self.active = now
-        return changed
+        before, self.active = self.active, np.array(now, np.bool_)
+        return np.flatnonzero(before != self.active).tolist()

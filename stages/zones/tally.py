@@ -1,6 +1,6 @@
 """What happens at lines and in zones, counted by class for every interval of the clock."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ class _Page:
     """Of all rules with the same interval, for the one that began at `from_ns`."""
 
     from_ns: int
+    number: int
     observed_ns: int = 0
     counts: defaultdict[tuple[int, int], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0, 0])
@@ -36,6 +37,8 @@ class Tallies:
             if interval_ns is not None:
                 self._places[interval_ns].append(place)
         self._pages: dict[int, _Page] = {}
+        self._begun: Counter[int] = Counter()
+        """Pages so far, by interval."""
         self._peaks: I64 = np.zeros(len(names), np.int64)
         self._last_ns = 0
 
@@ -49,7 +52,8 @@ class Tallies:
             if page is None or page.from_ns != from_ns:
                 if page is not None:
                     told += self._close(interval_ns, page, page.from_ns + interval_ns)
-                page = self._pages[interval_ns] = _Page(from_ns)
+                page = self._pages[interval_ns] = _Page(from_ns, self._begun[interval_ns])
+                self._begun[interval_ns] += 1
             page.observed_ns += elapsed_ns
         if inside is not None:
             np.maximum(self._peaks, inside, out=self._peaks)
@@ -80,6 +84,6 @@ class Tallies:
             peak = int(self._peaks[place]) if self._zones else None
             self._peaks[place] = 0
             yield Tally(
-                self._names[place], self._zones, page.from_ns, to_ns, page.observed_ns, by_class,
-                peak,
+                self._names[place], self._zones, page.number, page.from_ns, to_ns,
+                page.observed_ns, by_class, peak,
             )  # fmt: skip

@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-import numpy as np
-
 from pipeline.core.messages import EndCause
 from pipeline.core.tracks import Tracks
 from stages.zones.anchors import Anchors
 from stages.zones.crowd import Crowds
 from stages.zones.happenings import Entered, Happening, Left, Stay, StayKind
 from stages.zones.lasting import Lasting, Told
-from stages.zones.movement import Headings, Stopped
+from stages.zones.movement import Headings, Insiders, Stopped
 from stages.zones.presence import Passage, Presence
 from stages.zones.rules import Size, ZoneRule
 from stages.zones.schedule import Schedules
-from stages.zones.sight import Columns, Moment, Sight, pairs
+from stages.zones.sight import Columns, Moment, Sight
 from stages.zones.tally import Tallies
 
 _MOVING: Final[tuple[StayKind, ...]] = ("stopped", "direction_violation")
@@ -30,19 +28,21 @@ class ZoneWatch:
         self._rows = anchors.rows
         columns = self._columns = Columns(anchors)
         self._presence = Presence(rules, size, columns, anchors.rows)
-        self._stopped = Stopped(rules, columns, anchors.rows)
-        self._headings = Headings(rules, size, columns, anchors.rows)
-        self._lasting: dict[StayKind, Lasting] = {
+        self._stopped = Stopped(rules, columns)
+        self._headings = Headings(rules, size, columns)
+        kinds: dict[StayKind, Lasting] = {
             "dwell": Lasting([rule.dwell for rule in rules], columns),
             "loitering": Lasting([rule.loitering for rule in rules], columns),
             "stopped": self._stopped.lasting,
             "direction_violation": self._headings.lasting,
         }
-        self._watches_moves = any(rule.stopped or rule.direction for rule in rules)
+        self._lasting = {kind: lasting for kind, lasting in kinds.items() if lasting.is_asked}
         self._crowds = Crowds(rules, columns, self._presence)
         self._schedules = Schedules([rule.schedule for rule in rules])
         intervals = [rule.interval_ns for rule in rules]
         self._tallies = Tallies([rule.name for rule in rules], intervals, zones=True)
+        self._entered_or_left: set[int] = set()
+        """Zones of the passages of this frame."""
         self._last_ns = 0
 
     def counts(self) -> list[int]:
@@ -59,20 +59,20 @@ class ZoneWatch:
         if not self.rules:
             return []
         self._last_ns = moment.pts_ns
+        self._entered_or_left.clear()
         counts = self._presence.counts
         told: list[Happening] = [*self._tallies.turn(moment.captured_ns, elapsed_ns, counts)]
         told += self._turn_schedules(moment)
         sight, xyxy = self._columns.see(tracks, moment.pts_ns)
-        active = np.array(self._schedules.active, np.bool_)[:, None]
-        passages = self._presence.update(sight, active)
-        moves = self._moves(sight, passages)
+        passages = self._presence.update(sight, self._schedules.active)
+        moves = self._moves(sight)
         self._columns.remember(sight, xyxy)
         told += self._pass(passages)
         told += [self._stay(kind, one) for kind, some in moves.items() for one in some]
         told += self._end(tracks.ended.tolist(), "lost")
         for kind, lasting in self._lasting.items():
             told += [self._stay(kind, one) for one in lasting.tick(moment.pts_ns)]
-        return told + self._crowds.update(moment.pts_ns)
+        return told + self._crowds.update(self._entered_or_left, moment.pts_ns)
 
     def close(self, cause: EndCause, *, for_good: bool) -> list[Happening]:
         """All tracks are over: at the end of an epoch, or of these zones."""
@@ -90,19 +90,14 @@ class ZoneWatch:
             told += self._crowds.close([place], moment.pts_ns, "schedule")
         return told
 
-    def _moves(self, sight: Sight, passages: Sequence[Passage]) -> dict[StayKind, list[Told]]:
+    def _moves(self, sight: Sight) -> dict[StayKind, list[Told]]:
         """What is over because a track moves again, or goes the right way."""
-        if not self._watches_moves:
+        if not any(kind in self._lasting for kind in _MOVING):
             return {}
-        places, at = pairs(self._presence.inside[:, sight.columns])
-        entered = np.zeros(len(places), np.bool_)
-        for passage in passages:
-            if passage.cause is None:
-                same = (places == passage.place) & (sight.columns[at] == passage.column)
-                entered |= same
+        insiders = Insiders.of(sight, self._presence.inside_of(sight.columns), self._rows)
         return {
-            "stopped": self._stopped.update(sight, places, at, entered),
-            "direction_violation": self._headings.update(sight, places, at, entered),
+            "stopped": self._stopped.update(insiders),
+            "direction_violation": self._headings.update(insiders),
         }
 
     def _end(self, track_ids: Sequence[int] | None, cause: EndCause) -> list[Happening]:
@@ -119,11 +114,15 @@ class ZoneWatch:
         told: list[Happening] = []
         for passage in passages:
             place, column = passage.place, passage.column
+            self._entered_or_left.add(place)
             rule, track_id = self.rules[place], int(self._columns.track_id.now[column])
             class_id = int(self._columns.class_id.now[column])
             self._tallies.add(place, class_id, inward=passage.cause is None)
             if rule.passages:
                 told.append(_told(passage, rule.name, track_id, class_id))
+            if passage.cause is not None:
+                self._stopped.movement.leave(place, column)
+                self._headings.movement.leave(place, column)
             for kind, lasting in self._lasting.items():
                 if passage.cause is not None:
                     over = lasting.stop(place, column, passage.at_ns, passage.cause)
@@ -135,12 +134,12 @@ class ZoneWatch:
     def _stay(self, kind: StayKind, told: Told) -> Stay:
         place, column = told.place, told.column
         return Stay(
-            kind,
-            told.phase,
             self.rules[place].name,
             int(self._columns.track_id.now[column]),
             int(self._columns.class_id.now[column]),
             self._columns.point(int(self._rows[place]), column),
+            kind,
+            told.phase,
             told.since_ns,
             told.now_ns,
             int(self._lasting[kind].limits_ns[place]),

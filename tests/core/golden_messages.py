@@ -63,8 +63,8 @@ EVIDENCE: Final = [
     Evidence(kind="clip", path="gate/0123-clip.mp4", begins_at=START, ends_at=CAPTURED),
 ]
 BEAT: Final = Heartbeat(
-    number=6, interval_s=10, state="up", conditions=["blurred"], decoded=1500, published=1490,
-    dropped={"overflow": 7, "late": 1}, waiting=2,
+    number=6, interval_s=10, state="up", conditions=["blurred"], decoded=1750, published=1490,
+    dropped={"overflow": 7, "late": 1, "at_rest": 250}, waiting=2,
     messages={"frame": 1490, "track_end": 11, "event": 4, "stream_status": 8},
 )  # fmt: skip
 

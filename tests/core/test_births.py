@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.core.detections import Detections
 from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.picture import RgbPicture
 from pipeline.core.tracks import Tracks
 
 INFO: dict[str, Any] = {
@@ -89,12 +90,17 @@ def test_impossible_frame_info_is_refused(changed: dict[str, Any], message: str)
 
 def test_a_frame_holds_the_picture_its_info_promises() -> None:
     image = np.zeros((3, 4, 3), np.uint8)
-    assert Frame(FrameInfo(**INFO), image).image is image
+    assert Frame(FrameInfo(**INFO), RgbPicture(image)).image is image
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((4, 3, 3), np.uint8), ((3, 4), np.uint8), ((3, 4, 3), np.float32)]
+    ("shape", "dtype"), [((0, 3, 3), np.uint8), ((3, 4), np.uint8), ((3, 4, 3), np.float32)]
 )
-def test_a_frame_with_another_picture_is_refused(shape: tuple[int, ...], dtype: Any) -> None:
-    with pytest.raises(ValueError, match=r"image must be \(3, 4, 3\) uint8, not"):
-        Frame(FrameInfo(**INFO), np.zeros(shape, dtype))
+def test_an_array_that_is_no_picture_is_refused(shape: tuple[int, ...], dtype: Any) -> None:
+    with pytest.raises(ValueError, match=r"image must be \(H, W, 3\) uint8, not"):
+        RgbPicture(np.zeros(shape, dtype))
+
+
+def test_a_frame_with_another_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="picture must be 4x3, not 3x4"):
+        Frame(FrameInfo(**INFO), RgbPicture(np.zeros((4, 3, 3), np.uint8)))

@@ -29,6 +29,8 @@ class Broken:
     device = "none"
     precision: Precision = "fp32"
     batch_limit: int | None = None
+    concurrency = 1
+    can_be_sized = False
 
     def __init__(self, inputs: list[TensorSpec], outputs: list[TensorSpec]) -> None:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)

@@ -35,9 +35,11 @@ def camera(stream_id: str, url: str, **source: Any) -> dict[str, Any]:
 class Run:
     """A pipeline that runs, and its messages so far."""
 
-    def __init__(self, streams: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, streams: Sequence[dict[str, Any]], workers: int = 0) -> None:
         self.sink = MemorySink()
-        config = parse_config({"streams": streams, "tracking": {"enabled": False}})
+        config = parse_config(
+            {"streams": streams, "tracking": {"enabled": False}, "workers": workers}
+        )
         self.pipeline = Pipeline(config, detector=READER, sinks=[self.sink])
 
     def report(self, stream_id: str) -> StreamReport:
@@ -94,9 +96,9 @@ class Run:
 
 
 @asynccontextmanager
-async def running(*streams: dict[str, Any]) -> Any:
+async def running(*streams: dict[str, Any], workers: int = 0) -> Any:
     """The streams in a pipeline; at the end all accounts must be right."""
-    run = Run(streams)
+    run = Run(streams, workers)
     async with run.pipeline:
         yield run
         report = await run.end()

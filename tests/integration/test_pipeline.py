@@ -17,7 +17,6 @@ from kafka import KafkaConsumer, TopicPartition
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.config_file import parse_config
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import SinkUnavailable
 from pipeline.core.messages import (
@@ -27,6 +26,7 @@ from pipeline.core.messages import (
     decode,
     json_schema,
 )
+from pipeline.core.picture import Picture
 from pipeline.telemetry import Report
 from tests.services.servers import Server, free_port
 from tests.stages.sources.clips import encode
@@ -38,7 +38,7 @@ TopicMaker = Callable[..., str]
 ServerMaker = Callable[[str], Server]
 
 
-def one_person(image: U8) -> Detections:
+def one_person(picture: Picture) -> Detections:
     box = np.array([[8, 8, 40, 40]], np.float32)
     return Detections(box, np.array([0.9], np.float32), np.zeros(1, np.int32))
 

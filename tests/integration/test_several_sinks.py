@@ -12,10 +12,10 @@ import pytest
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline, PipelineConfig
 from pipeline.config_file import parse_config
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
 from pipeline.core.messages import FrameMessage, Message, TrackEndMessage, decode
+from pipeline.core.picture import Picture
 from pipeline.telemetry import Report, SinkReport
 from tests.services.hook import Answer, Hook, Post
 from tests.services.parquet_rows import finished
@@ -25,8 +25,8 @@ FRAMES = 30
 PATIENCE_S = 30.0
 
 
-def two_objects(image: U8) -> Detections:
-    height, width, _ = image.shape
+def two_objects(picture: Picture) -> Detections:
+    height, width = picture.height, picture.width
     box = np.array([[0, 0, width, height], [width, 0, 2 * width, height]], np.float32) / 2
     return Detections(
         box.astype(np.float32), np.array([0.9, 0.7], np.float32), np.arange(2, dtype=np.int32)

@@ -13,7 +13,6 @@ from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.config_file import parse_config
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.messages import (
     FrameMessage,
@@ -22,6 +21,7 @@ from pipeline.core.messages import (
     StreamStatusMessage,
     decode,
 )
+from pipeline.core.picture import Picture
 from pipeline.telemetry import StreamReport
 from sinks.memory import MemorySink
 
@@ -29,8 +29,8 @@ BUSY_S = 30
 """How long a machine with other work may take."""
 
 
-def one_person(image: U8) -> Detections:
-    height, width, _ = image.shape
+def one_person(picture: Picture) -> Detections:
+    height, width = picture.height, picture.width
     box = np.array([[0, 0, width, height]], np.float32) / np.float32(2)
     return Detections(box, np.array([0.9], np.float32), np.zeros(1, np.int32))
 

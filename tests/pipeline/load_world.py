@@ -11,7 +11,9 @@ import numpy as np
 
 from pipeline.config_file import parse_config
 from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.picture import RgbPicture
 from pipeline.load import Load
+from pipeline.pace import Pace
 from pipeline.stream import Stream
 from stages.base import Counts
 from stages.batch import Batcher
@@ -46,7 +48,7 @@ def frame(stream_id: str, seq: int) -> Frame:
         stream_id=stream_id, epoch=0, seq=seq, pts_ns=seq, captured_ns=0, arrived_ns=0,
         clock="arrival", uncertainty_ns=0, width=1, height=1,
     )  # fmt: skip
-    return Frame(info, IMAGE)
+    return Frame(info, RgbPicture(IMAGE))
 
 
 @dataclass
@@ -55,6 +57,10 @@ class Outcome:
 
     served: list[tuple[float, str]] = field(default_factory=list)
     ages_s: list[float] = field(default_factory=list)
+    batches: list[tuple[float, int]] = field(default_factory=list)
+    """(second, frames) of every batch."""
+    latencies_s: list[tuple[float, float]] = field(default_factory=list)
+    """(second at which it was handed on, latency) of every frame."""
     keeps: list[dict[str, float]] = field(default_factory=list)
     """The shares that were let through, one entry a change."""
 
@@ -62,12 +68,22 @@ class Outcome:
         """Frames by stream in a span of time."""
         return Counter(name for at_s, name in self.served if from_s <= at_s < to_s)
 
+    def latency_s(self, share: float, from_s: float, to_s: float = float("inf")) -> float:
+        """So many of the frames that were handed on in a span of time were no slower."""
+        span = sorted(latency for at_s, latency in self.latencies_s if from_s <= at_s < to_s)
+        return span[min(int(share * len(span)), len(span) - 1)]
+
+    def mean_batch(self, from_s: float, to_s: float = float("inf")) -> float:
+        """Frames in a batch, over a span of time."""
+        sizes = [frames for at_s, frames in self.batches if from_s <= at_s < to_s]
+        return sum(sizes) / len(sizes)
+
 
 class World(threading.Condition):
     """Clock, condition, cameras and engine in one.
 
     `arrivals` are the seconds at which each stream's frames come; `cost_s` is what a batch of so
-    many frames takes at a given second.
+    many frames takes at a given second; `threads` batches are computed beside each other.
     """
 
     def __init__(
@@ -76,6 +92,8 @@ class World(threading.Condition):
         arrivals: dict[str, list[float]],
         cost_s: Callable[[float, int], float],
         batch: int = 4,
+        target_s: float | None = None,
+        threads: int = 1,
     ) -> None:
         super().__init__()
         self.now_s = 0.0
@@ -87,10 +105,15 @@ class World(threading.Condition):
         }
         self._events = [(at_s, name) for name, times in arrivals.items() for at_s in times]
         heapq.heapify(self._events)
+        self._flights: list[tuple[float, list[Frame], float]] = []
+        self._free_s = [0.0] * threads
         self._sources = {name: Silent() for name in self.streams}
         self._arrived_s: dict[tuple[str, int], float] = {}
-        self._batcher = Batcher(self, batch, 0.005, self)
-        self.load = Load(self)
+        self.pace = Pace(target_s, batch, self, threads=threads)
+        self._batcher = Batcher(self, batch, 0.005, self, self.pace)
+        for stream in self.streams.values():
+            self._batcher.lanes.append(stream.lane)
+        self.load = Load(self, self.pace)
         self.outcome = Outcome()
 
     def monotonic_s(self) -> float:
@@ -102,8 +125,8 @@ class World(threading.Condition):
     def wait(self, timeout: float | None = None) -> bool:
         """What a thread does that has nothing to do: the next frame arrives, or the time is up."""
         until_s = float("inf") if timeout is None else self.now_s + timeout
-        if self._events and self._events[0][0] <= until_s:
-            self._arrive()
+        if self._next_s() < float("inf") and self._next_s() <= until_s:
+            self._step()
             return True
         if timeout is None:
             self._close()
@@ -114,38 +137,65 @@ class World(threading.Condition):
     def run(self, stop_s: float = float("inf"), *, abort: bool = False) -> Outcome:
         """Until all frames have come, or `stop_s`, and what waits is drained, or aborted."""
         lanes = [stream.lane for stream in self.streams.values()]
-        gates = [stream.gate for stream in self.streams.values() if stream.gate is not None]
-        while frames := self._batcher.take(lanes):
+        while frames := self._batcher.take():
             self._note(frames)
-            for lane in lanes:
-                lane.begin_batch()
             cost_s = self._cost_s(self.now_s, len(frames))
-            self._advance(self.now_s + cost_s)
-            for item in frames:
-                self.streams[item.info.stream_id].account.publish(item.info.seq)
-            self.load.worked(len(frames), cost_s)
-            self.load.judge(gates)
-            keep = self.load.report().keep
-            if keep != (self.outcome.keeps[-1] if self.outcome.keeps else {}):
-                self.outcome.keeps.append(keep)
+            self._depart(frames, cost_s)
+            self._advance(min(self._free_s))
             if self.now_s >= stop_s:
                 self._close()
                 if abort:
                     for lane in lanes:
                         lane.abort()
+        while self._flights:
+            self._step()
         return self.outcome
 
+    def _depart(self, frames: list[Frame], cost_s: float) -> None:
+        """Into the engine; what is found is handed on in the order of taking."""
+        done_s = self.now_s + cost_s
+        self._free_s[self._free_s.index(min(self._free_s))] = done_s
+        last_s = self._flights[-1][0] if self._flights else 0.0
+        self._flights.append((max(done_s, last_s), frames, cost_s))
+
+    def _land(self) -> None:
+        self.now_s, frames, cost_s = self._flights.pop(0)
+        for item in frames:
+            info = item.info
+            arrived_s = self._arrived_s[info.stream_id, info.seq]
+            self.outcome.latencies_s.append((self.now_s, self.now_s - arrived_s))
+            self.streams[info.stream_id].account.publish(info.seq)
+        self._batcher.handed_on()
+        self.load.worked(len(frames), cost_s / len(self._free_s))
+        self.load.judge([s.gate for s in self.streams.values() if s.gate is not None])
+        keep = self.load.report().keep
+        if keep != (self.outcome.keeps[-1] if self.outcome.keeps else {}):
+            self.outcome.keeps.append(keep)
+
     def _note(self, frames: list[Frame]) -> None:
+        self.outcome.batches.append((self.now_s, len(frames)))
         for item in frames:
             info = item.info
             self.outcome.served.append((self.now_s, info.stream_id))
             age_s = self.now_s - self._arrived_s[info.stream_id, info.seq]
             self.outcome.ages_s.append(age_s)
 
-    def _advance(self, until_s: float) -> None:
-        while self._events and self._events[0][0] <= until_s:
+    def _next_s(self) -> float:
+        landing_s = self._flights[0][0] if self._flights else float("inf")
+        return min(landing_s, self._events[0][0] if self._events else float("inf"))
+
+    def _step(self) -> None:
+        """The next thing that happens: frames arrive before results of the same moment land."""
+        landing_s = self._flights[0][0] if self._flights else float("inf")
+        if self._events and self._events[0][0] <= landing_s:
             self._arrive()
-        self.now_s = until_s
+        else:
+            self._land()
+
+    def _advance(self, until_s: float) -> None:
+        while self._next_s() <= until_s:
+            self._step()
+        self.now_s = max(self.now_s, until_s)
 
     def _arrive(self) -> None:
         at_s, name = heapq.heappop(self._events)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.build import expand_streams
+from pipeline.config import FileSourceConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
 
@@ -56,3 +57,20 @@ def test_no_sink_writes_over_the_file_of_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^sinks\[1\]\.path: .*, which sinks\[0\] writes"):
         expanded([stream], *sinks)
     assert expanded([stream], {"kind": "jsonl", "path": "-"}) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "files", "at_once", "threads"),
+    [(2, 2, 8, 1), (2, 4, 8, 1), (16, 2, 8, 4), (16, 100, 8, 2), (16, 100, 100, 1), (4, 2, 1, 4)],
+)
+def test_files_that_are_decoded_at_once_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, files: int, at_once: int, threads: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)))
+    source = {"kind": "file", "path": "a.mp4"}
+    streams = [{"id": f"s{n}", "source": source} for n in range(files - 1)]
+    streams.append({"id": "asked", "source": {**source, "decoder_threads": 3}})
+    config = parse_config({"streams": streams, "sinks": [], "parallel_files": at_once})
+    sources = [stream.source for stream in expand_streams(config)]
+    found = [source.decoder_threads for source in sources if isinstance(source, FileSourceConfig)]
+    assert found == [threads] * (files - 1) + [3]

@@ -13,6 +13,7 @@ from pipeline.config_file import parse_config
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.messages import FrameMessage, decode
+from pipeline.core.picture import Picture
 from sinks.memory import MemorySink
 from tests.stages.colour_model import colour_model
 from tests.stages.sources.clips import encode
@@ -39,7 +40,8 @@ def jerked(index: int, width: int, height: int) -> U8:
     return np.ascontiguousarray(picture[:, left : left + width])
 
 
-def find_red(image: U8) -> Detections:
+def find_red(picture: Picture) -> Detections:
+    image = picture.rgb()
     red = (image[..., 0].astype(int) - image[..., 1] > 100).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(red)
     boxes = np.array([[x, y, x + w, y + h] for x, y, w, h, area in stats[1:] if area > 400])

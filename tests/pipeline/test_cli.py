@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.core.messages import FrameMessage, decode, json_schema
 from tests.services.servers import free_port
+from tests.stages.colour_model import colour_model
 from tests.stages.sources.clips import encode, encode_sound
 
 EYRIE = (sys.executable, "-c", "from pipeline.cli import main; main()")
@@ -265,9 +266,11 @@ def test_check_says_in_plain_words_what_is_wrong(tmp_path: Path) -> None:
         f"streams: [{{id: a, source: {{kind: file, path: {clip}}}}},"
         f" {{id: b, source: {{kind: file, path: {tmp_path}/none.mp4}}}}]\n"
         f"sinks: [{{kind: redis, url: 'redis://127.0.0.1:{port}/0', connect_timeout_s: 2}}]\n"
+        f"tracking: {{appearance: {{model: '{colour_model(tmp_path / 'colour.onnx')}'}}}}\n"
     )
     result = eyrie("check", config)
     assert result.returncode == 1
+    assert f"ok    appearance model {tmp_path}/colour.onnx: makes 3 numbers" in result.stdout
     assert "ok    stream a: 1 source(s) give pictures: 64x48" in result.stdout
     assert f"wrong stream b: stream 'b': {tmp_path}/none.mp4 does not exist" in result.stdout
     assert "wrong sink redis" in result.stdout

@@ -79,7 +79,7 @@ def test_a_hangup_changes_the_streams_that_differ_and_nothing_else(tmp_path: Pat
             assert refused == "ERROR SIGHUP: streams[0].source: missing\n"
             wait_for_frames(out, "still", "changes", "goes")
             streams = {"still": 4, "changes": 5, "comes": 4}
-            file.write_text(configuration(clip, out, streams, "batch: {size: 2}"))
+            file.write_text(configuration(clip, out, streams, "batch: {size: 3}"))
             lines = run.hang_up().splitlines()
             while len(lines) < 2:
                 lines += run._until(b"SIGHUP: ").splitlines()

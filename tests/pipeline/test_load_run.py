@@ -8,10 +8,10 @@ from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.config import BatchConfig
 from pipeline.config_file import parse_config
-from pipeline.core.arrays import U8
 from pipeline.core.clock import SystemClock
 from pipeline.core.detections import Detections
 from pipeline.core.messages import EndOfStreamMessage, FrameMessage, decode
+from pipeline.core.picture import Picture
 from pipeline.flow import Flow
 from pipeline.outlet import Outlet
 from pipeline.stream import StreamEnded
@@ -42,7 +42,7 @@ async def test_under_load_frames_stay_fresh_and_low_priorities_give_way(tmp_path
     ]
     cost = threading.Event()
 
-    def slow(image: U8) -> Detections:
+    def slow(picture: Picture) -> Detections:
         cost.wait(FRAME_S)
         return Detections.empty()
 
@@ -74,7 +74,7 @@ async def test_under_load_frames_stay_fresh_and_low_priorities_give_way(tmp_path
 def test_the_end_is_told_though_the_last_frame_was_late() -> None:
     """It is dropped after the stream has told its end, and gives no result that would tell it."""
     account = StreamAccount("gate")
-    detector = ScriptedDetector(("person",), lambda image: Detections.empty())
+    detector = ScriptedDetector(("person",), lambda picture: Detections.empty())
     flow = Flow(detector, BatchConfig(), SystemClock())
     flow.composers = {"gate": composer(account)}
     outlet = Outlet(MemorySink(), 10, "block", SystemClock())

@@ -16,6 +16,7 @@ from pipeline.config_file import parse_config
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
+from pipeline.core.picture import Picture
 from sinks.memory import MemorySink
 from tests.services import crossing
 from tests.stages.sources.clips import encode
@@ -33,6 +34,8 @@ WAYS_OUT = {
     "detectors/yolo_nas/show.py": "`predict` draws on pictures that its caller has and keeps",
     "detectors/yolo_nas/video.py": "`predict` draws on a video that its caller has and keeps",
     "detectors/training/clutter.py": "drawn for training",
+    "pipeline/bench/clips.py": "patterns to measure with: nobody is in them",
+    "pipeline/bench/cameras.py": "patterns to measure with: nobody is in them",
     "detectors/training/pseudo_label.py": "training data: pictures that its caller gives, as they "
     "are, into a folder of his",
 }
@@ -57,6 +60,13 @@ def test_every_way_out_of_pixels_is_known() -> None:
     assert held == set(WAYS_OUT)
 
 
+PIXELS = {
+    f"{holder}.{pixels}"
+    for holder in ("frame", "item", "picture")
+    for pixels in ("image", "picture", "rgb")
+}
+
+
 def test_raw_pixels_are_taken_from_a_frame_in_one_place_only() -> None:
     """Behind the detector, a picture is private or gone: only `Flow._result` takes it along, and
     only `Pixels.publish` opens what it took."""
@@ -64,13 +74,18 @@ def test_raw_pixels_are_taken_from_a_frame_in_one_place_only() -> None:
     for path in (ROOT / "pipeline").rglob("*.py"):
         tree = ast.parse(path.read_text())
         found = [ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
-        used = sorted({u for u in found if u in ("frame.image", "item.image", "picture.image")})
+        used = sorted(PIXELS.intersection(found))
         if used:
             users[path.relative_to(ROOT).as_posix()] = used
     assert users == {
-        "pipeline/flow.py": ["frame.image", "item.image"],  # to the detector, and to Pixels
+        "pipeline/bench/child/prepare.py": ["frame.picture"],  # to be timed
+        "pipeline/flow.py": ["frame.picture", "item.picture"],  # to the detector, and to Pixels
+        "pipeline/intake.py": ["frame.picture"],  # to the gate, which tells rest from motion
         "pipeline/picture_outlet.py": ["picture.image"],  # from Pixels, drawn upon
-        "pipeline/stream.py": ["frame.image"],  # to the health check, which gives numbers
+        "pipeline/pixels.py": ["picture.rgb"],  # made private there
+        "pipeline/stream.py": ["frame.picture"],  # to the health check, which gives numbers
+        "pipeline/workers/layout.py": ["picture.rgb"],  # to memory of two processes
+        "pipeline/workers/serving.py": ["frame.picture"],  # from one to the other
     }
 
 
@@ -84,9 +99,9 @@ def checked(index: int, width: int, height: int) -> U8:
     return image
 
 
-def find_checked(image: U8) -> Detections:
+def find_checked(picture: Picture) -> Detections:
     """His box, by what only he has: contrast."""
-    columns = np.flatnonzero(image.std(axis=0).mean(axis=1) > 30)
+    columns = np.flatnonzero(picture.rgb().std(axis=0).mean(axis=1) > 30)
     if not len(columns):
         return Detections.empty()
     box = np.array([[columns[0], 40, columns[-1] + 1, 140]], np.float32)

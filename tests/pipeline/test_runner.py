@@ -16,18 +16,18 @@ import pytest
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline, PipelineConfig
 from pipeline.config_file import parse_config
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, SinkUnavailable
 from pipeline.core.messages import EndOfStreamMessage, FrameMessage, Message, decode
+from pipeline.core.picture import Picture
 from pipeline.telemetry import Report
 from sinks.base import Outgoing
 from sinks.memory import MemorySink
 from tests.stages.sources.clips import encode
 
 
-def one_person(image: U8) -> Detections:
-    height, width, _ = image.shape
+def one_person(picture: Picture) -> Detections:
+    height, width = picture.height, picture.width
     box = np.array([[0, 0, width, height]], np.float32) / np.float32(2)
     return Detections(box, np.array([0.9], np.float32), np.zeros(1, np.int32))
 
@@ -119,9 +119,9 @@ async def test_a_live_stream_drops_the_oldest_and_tells(tmp_path: Path) -> None:
     clip = encode(tmp_path / "a.mp4", 30, rate=100)
     decoded_all = threading.Event()
 
-    def held(image: U8) -> Detections:
+    def held(picture: Picture) -> Detections:
         assert decoded_all.wait(30)
-        return one_person(image)
+        return one_person(picture)
 
     config = configuration(tmp_path, [clip])
     source = {"kind": "file", "path": str(clip), "realtime": True}
@@ -167,7 +167,7 @@ async def test_leaving_the_block_aborts_and_the_account_adds_up(tmp_path: Path) 
 
 
 async def test_an_engine_failure_ends_the_run_with_its_own_error(tmp_path: Path) -> None:
-    def broken(image: U8) -> Detections:
+    def broken(picture: Picture) -> Detections:
         raise EngineRunError("model m: out of memory")
 
     clip = encode(tmp_path / "a.mp4", 200)
@@ -200,9 +200,9 @@ async def test_annotated_video_has_every_frame(tmp_path: Path) -> None:
 async def test_a_drain_that_is_not_done_in_time_is_an_error(tmp_path: Path) -> None:
     held = threading.Event()
 
-    def stuck(image: U8) -> Detections:
+    def stuck(picture: Picture) -> Detections:
         held.wait(30)
-        return one_person(image)
+        return one_person(picture)
 
     clip = encode(tmp_path / "a.mp4", 60)
     config = configuration(tmp_path, [clip], drain_timeout_s=0.05)
@@ -245,7 +245,7 @@ async def test_a_run_whose_every_sink_is_gone_ends_by_itself(tmp_path: Path) -> 
 async def test_a_surprise_in_the_detector_is_an_engine_error_and_every_frame_is_accounted(
     tmp_path: Path,
 ) -> None:
-    def surprise(image: U8) -> Detections:
+    def surprise(picture: Picture) -> Detections:
         raise RuntimeError("boom")
 
     config = configuration(tmp_path, [encode(tmp_path / "a.mp4", 40)])
@@ -258,7 +258,7 @@ async def test_a_surprise_in_the_detector_is_an_engine_error_and_every_frame_is_
 
 
 async def test_a_failure_that_nobody_waits_for_is_silent(tmp_path: Path) -> None:
-    def broken(image: U8) -> Detections:
+    def broken(picture: Picture) -> Detections:
         raise EngineRunError("model m: out of memory")
 
     config = configuration(tmp_path, [encode(tmp_path / "a.mp4", 10)])

@@ -294,7 +294,7 @@ async def test_another_configuration_touches_only_what_differs(clip: Path) -> No
         await run.more(*"abc")
         new = of(
             camera("a", clip), camera("b", clip, fps=25), camera("d", clip),
-            batch={"size": 2}, drain_timeout_s=7,
+            batch={"size": 3}, drain_timeout_s=7,
         )  # fmt: skip
         changes = await run.reload(new)
         refused = ("batch.size", "drain_timeout_s")

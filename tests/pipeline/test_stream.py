@@ -19,6 +19,7 @@ from pipeline.core.errors import (
     SourceUnavailable,
 )
 from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.picture import RgbPicture
 from pipeline.stream import (
     MOST_HUNG,
     Stream,
@@ -68,7 +69,7 @@ def frame(epoch: int, seq: int) -> Frame:
         width=4,
         height=4,
     )
-    return Frame(info, np.zeros((4, 4, 3), np.uint8))
+    return Frame(info, RgbPicture(np.zeros((4, 4, 3), np.uint8)))
 
 
 Play = tuple[int, Exception | None]
@@ -237,7 +238,7 @@ def test_stop_works_within_two_seconds_whatever_the_decoder_does(frames: int) ->
     thread.start()
     with stream._guard:
         connection = stream._connection
-    while connection is None or connection.source is None or stream._kept < frames:
+    while connection is None or connection.source is None or stream.intake.kept < frames:
         connection = stream._connection
     while connection._taking:  # the frame; the next one never comes
         pass

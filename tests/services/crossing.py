@@ -8,9 +8,9 @@ import av
 import numpy as np
 
 from detectors.scripted import ScriptedDetector
-from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.messages import LineCrossMessage, decode
+from pipeline.core.picture import Picture
 from sinks.base import Outgoing
 from tests.services import numbered
 
@@ -19,9 +19,9 @@ AT = 60
 """The picture in which the walker's feet are on the line; the crossing is told a picture later."""
 
 
-def walker(image: U8) -> Detections:
+def walker(picture: Picture) -> Detections:
     """A person of 20 x 40 px, who walks a pixel to the right in each picture, from -20 on."""
-    number = numbered.number_in(image)
+    number = numbered.number_in(picture.rgb())
     if number is None:
         return Detections.empty()
     left = 80 - 10 + (number % 100 - AT)

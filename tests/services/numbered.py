@@ -9,6 +9,7 @@ import numpy as np
 from detectors.scripted import ScriptedDetector
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
+from pipeline.core.picture import Picture
 
 BITS = 10
 SIZE_PX = (160, 96)
@@ -41,9 +42,9 @@ def number_in(image: U8) -> int | None:
     return number
 
 
-def read_number(image: U8) -> Detections:
+def read_number(picture: Picture) -> Detections:
     """A box whose left edge is the number; none for a picture that is none of ours."""
-    number = number_in(image)
+    number = number_in(picture.rgb())
     if number is None:
         return Detections.empty()
     box = np.array([[number, 0, number + 1, 1]], np.float32)

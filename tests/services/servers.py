@@ -47,6 +47,13 @@ class Server:
         self._is_ready = is_ready or Server.accepts
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its number while it runs. Raises `RuntimeError` else."""
+        if self._process is None:
+            raise RuntimeError(f"{self.command[0]} does not run")
+        return self._process.pid
+
     def start(self, timeout_s: float = 100.0) -> None:
         """Return when it is ready. Raises `RuntimeError` with its output when it never is."""
         with self.log.open("wb") as log:

@@ -12,6 +12,7 @@ from pipeline.core.arrays import F32, U8, AnyArray
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError
 from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.picture import RgbPicture
 from stages.appearance import CropInput, Embedder
 from stages.camera_motion import CameraMotion
 from stages.look import PixelLooker
@@ -33,7 +34,7 @@ def frame(image: U8, seq: int, epoch: int = 0) -> Frame:
         stream_id="cam", epoch=epoch, seq=seq, pts_ns=seq * 10**9 // FPS, captured_ns=0,
         arrived_ns=0, clock="arrival", uncertainty_ns=0, width=width, height=height,
     )  # fmt: skip
-    return Frame(info, image)
+    return Frame(info, RgbPicture(image))
 
 
 def found(*boxes: tuple[float, float, float, float], scores: F32 | None = None) -> Detections:

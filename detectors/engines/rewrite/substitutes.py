@@ -99,8 +99,9 @@ def _on_the_grid_of(pattern: Pattern, tensor: str, made: str) -> str | None:
 def pack_columns(pattern: Pattern, node: NodeProto) -> list[NodeProto] | None:
     """A 3 x 3 convolution of stride 2 over few channels, as one over `CELL` times as many.
 
-    Cell n of a row holds its columns 8n to 8n + 7, channel by channel. Output columns 4n to 4n + 3
-    see input columns 8n - 1 to 8n + 7, that is, cells n - 1 and n.
+    Cell n of a row holds its columns 8n to 8n + 7, channel by channel; where the picture comes
+    channels last, as it lies. Output columns 4n to 4n + 3 see input columns 8n - 1 to 8n + 7, that
+    is, cells n - 1 and n.
     """
     conv = pattern.integer_conv(node, "Conv")
     sides = pattern.sides(node.input[0])
@@ -116,16 +117,28 @@ def pack_columns(pattern: Pattern, node: NodeProto) -> list[NodeProto] | None:
         for tap in range(3):
             cell, place = divmod(2 * column + tap - 1, CELL)
             packed[column, :, :, place, :, cell + 1] = taps[:, :, :, tap]
-    kernel = packed.reshape(MADE * len(taps), channels * CELL, 3, 2)
-    before = [
+    before: Steps = [
         ("Reshape", [0, channels, rows * columns // CELL, CELL]),
         ("Transpose", [0, 2, 1, 3]),
         ("Reshape", [0, rows, columns // CELL, channels * CELL]),
         ("Transpose", TO_CHANNELS_FIRST),
     ]
+    last = _channels_last(pattern, conv.dequantize.input[0])
+    if last is not None:
+        packed = packed.swapaxes(2, 3)
+        before = before[2:]
+    kernel = packed.reshape(MADE * len(taps), channels * CELL, 3, 2)
     after = [("Reshape", [0, rows // 2, columns // 2, len(taps)])]
     how = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 1, 1, 0]}
-    return _replaced(pattern, conv, kernel, how, before, after)
+    return _replaced(pattern, conv, kernel, how, before, after, last)
+
+
+def _channels_last(pattern: Pattern, tensor: str) -> str | None:
+    """The input of the graph that `tensor` is with its channels first, if it is one."""
+    node = pattern.producer(tensor, "Transpose")
+    inputs = {value.name for value in pattern.graph.model.graph.input}
+    moved = node is not None and attribute(node, "perm", []) == list(TO_CHANNELS_FIRST)
+    return str(node.input[0]) if node is not None and moved and node.input[0] in inputs else None
 
 
 def upsample(pattern: Pattern, node: NodeProto) -> list[NodeProto] | None:
@@ -166,10 +179,12 @@ def _replaced(
     attributes: dict[str, Any],
     before: Steps,
     after: Steps,
+    source: str | None = None,
 ) -> list[NodeProto]:
     """Another convolution up to its QuantizeLinear: moves, kernel, moves on the integers.
 
-    Its output channels are those of `conv`, repeated. `after` moves a channels-last tensor.
+    Its output channels are those of `conv`, repeated. `before` moves what `conv` reads, or `source`
+    in its place; `after` moves a channels-last tensor.
     """
     name = conv.node.name or conv.node.output[0]
     repeats = len(kernel) // len(conv.kernel.scale)
@@ -181,8 +196,8 @@ def _replaced(
     ]
     read, moves = str(conv.node.input[0]), []
     if before:
-        source, *grid = conv.dequantize.input
-        moves = pattern.moves(source, f"{name}~in", before)
+        read_from, *grid = conv.dequantize.input
+        moves = pattern.moves(source or read_from, f"{name}~in", before)
         read = f"{name}~in.real"
         moves.append(helper.make_node("DequantizeLinear", [f"{name}~in", *grid], [read], read))
     inputs = [read, *(node.output[0] for node in constants)]

@@ -40,6 +40,8 @@ class TensorRtEngine:
     """
 
     name = ENGINE_NAME
+    concurrency = 1
+    can_be_sized = False
 
     def __init__(
         self, path: Path, options: EngineOptions, platform: Platform | None = None

@@ -1,6 +1,8 @@
 """What `detectors.base.Engine` promises, held over every runtime that this machine has."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,13 @@ from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.engines.open import EngineChoice, EngineOptions, Hint, open_engine
 from detectors.yolo_nas.detector import WEIGHTS, Description
 from detectors.yolo_nas.proof import LIMITS, Answer, answers
-from pipeline.core.arrays import F32
+from pipeline.core.arrays import F32, AnyArray
 from pipeline.core.errors import EngineLoadError, EngineRunError
 
 FP32, INT8 = WEIGHTS / "yolo_nas_n.onnx", WEIGHTS / "yolo_nas_n_int8.onnx"
 SETTINGS: list[tuple[EngineChoice, Hint]] = [
     ("onnxruntime", "latency"),
+    ("onnxruntime", "throughput"),
     ("openvino", "latency"),
     ("openvino", "throughput"),
     ("tensorrt", "latency"),
@@ -92,6 +95,22 @@ def test_outputs_belong_to_the_caller(engine: Engine) -> None:
     for array, copy in zip(first, kept, strict=True):
         np.testing.assert_array_equal(array, copy)
         array[:] = 0
+
+
+def test_as_many_threads_as_it_says_may_run_it_at_once(engine: Engine) -> None:
+    pictures = [images(1, seed) for seed in range(4)]
+    wanted = [engine.run(picture) for picture in pictures]
+    together = threading.Barrier(engine.concurrency)
+
+    def run(shift: int) -> list[tuple[AnyArray, ...]]:
+        together.wait(10)
+        return [engine.run(pictures[(n + shift) % 4]) for n in range(4)]
+
+    with ThreadPoolExecutor(engine.concurrency) as pool:
+        for shift, found in enumerate(pool.map(run, range(engine.concurrency))):
+            for n, outputs in enumerate(found):
+                for before, now in zip(wanted[(n + shift) % 4], outputs, strict=True):
+                    np.testing.assert_array_equal(before, now)
 
 
 def test_inputs_that_do_not_fit_are_told_and_change_nothing(engine: Engine) -> None:

@@ -19,7 +19,7 @@ from detectors.yolo_nas.gpu_colour import Colour, Nv12
 from detectors.yolo_nas.gpu_prepare import GpuPreparation
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import U8
-from stages.sources.decode import to_rgb
+from stages.sources.planes import to_rgb
 
 CPU = torch.device("cpu")
 PLAIN = Processing(("cone",), Letterbox(64, 96))

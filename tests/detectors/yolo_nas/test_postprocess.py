@@ -36,16 +36,17 @@ def plain(boxes: F32, scores: F32, rule: Suppression) -> list[tuple[int, int]]:
     classes=st.integers(1, 4),
     agnostic=st.booleans(),
     top_k=st.sampled_from([5, 1024]),
+    iou=st.sampled_from([0.0, 0.2, 0.45, 0.9]),
 )
 def test_equals_the_plain_loop(
-    seed: int, anchors: int, classes: int, agnostic: bool, top_k: int
+    seed: int, anchors: int, classes: int, agnostic: bool, top_k: int, iou: float
 ) -> None:
     rng = np.random.default_rng(seed)
     corners = rng.integers(0, 20, (anchors, 2))
     boxes = np.hstack([corners, corners + rng.integers(1, 20, (anchors, 2))]).astype(np.float32)
     scores = rng.permutation(anchors * classes).reshape(anchors, classes).astype(np.float32)
     scores /= max(scores.size, 1)
-    rule = Suppression(0.3, 0.45, top_k, max_boxes=15, class_agnostic=agnostic)
+    rule = Suppression(0.3, iou, top_k, max_boxes=15, class_agnostic=agnostic)
 
     xyxy, score, class_id = suppress(boxes, scores, rule)
 

@@ -19,6 +19,7 @@ from pipeline.config import PipelineConfig
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineLoadError
+from pipeline.core.picture import AnyPicture, as_picture
 
 PULSE, ONCE = "EYRIE_TEST_PULSE", "EYRIE_TEST_ONCE"
 BLACK, GREY, WHITE = 0, 128, 255
@@ -36,11 +37,13 @@ class BarDetector:
     precision: Precision = "fp32"
     engine_name = "none"
     device = "none"
+    concurrency = 1
+    letterbox = None
     labels: tuple[str, ...] = ("bar",)
 
-    def detect(self, images: Sequence[U8]) -> list[Detections]:
+    def detect(self, pictures: Sequence[AnyPicture]) -> list[Detections]:
         """See `detectors.base.Detector.detect`."""
-        return [self._find(image, len(images)) for image in images]
+        return [self._find(as_picture(picture).rgb(), len(pictures)) for picture in pictures]
 
     def close(self) -> None:
         """See `detectors.base.Detector.close`."""
@@ -79,13 +82,14 @@ class Pulsing:
         self._inner = inner
         self.labels, self.name, self.sha256 = inner.labels, inner.name, inner.sha256
         self.precision, self.engine_name = inner.precision, inner.engine_name
-        self.device = inner.device
+        self.device, self.concurrency = inner.device, inner.concurrency
+        self.letterbox = inner.letterbox
         self._pipe = os.open(os.environ[PULSE], os.O_WRONLY)
 
-    def detect(self, images: Sequence[U8]) -> list[Detections]:
+    def detect(self, pictures: Sequence[AnyPicture]) -> list[Detections]:
         """See `detectors.base.Detector.detect`."""
-        found = self._inner.detect(images)
-        os.write(self._pipe, b"." * len(images))
+        found = self._inner.detect(pictures)
+        os.write(self._pipe, b"." * len(pictures))
         return found
 
     def close(self) -> None:

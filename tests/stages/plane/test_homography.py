@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -94,6 +96,32 @@ def test_points_that_are_no_plane(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         Homography.fit(np.array(picture, float), np.array(plane, float))
+
+
+@pytest.mark.parametrize(
+    ("picture", "plane", "said"),
+    [
+        ([(0, 0), (100, 0), (100, math.nan), (0, 100)], None, "point 3 is nowhere in the picture"),
+        (None, [(0, 0), (8, 0), (1e200, 30), (0, 30)], r"point 3 is nowhere in the plane: \[1e\+2"),
+        ([(5, 5)] * 4, None, r"all points are the same in the picture: \[5.0, 5.0\]"),
+        (None, [(1e-161, 0), (0, 1e-161), (1e-161, 1e-161), (0, 0)], "all points are the same"),
+        (  # the first guess has a point on the horizon itself
+            [(2, 3), (1, 100), (2, 0), (100, 2), (0, 2), (100, 100)],
+            [(640, 3), (1, 0), (640, 2), (640, 0), (640, 100), (640, 640)],
+            "on or beyond it, which no camera can see",
+        ),
+    ],
+)  # fmt: skip
+def test_points_that_are_no_numbers_are_named_and_warned_of_by_nothing_else(
+    picture: list[tuple[float, float]] | None, plane: list[tuple[float, float]] | None, said: str
+) -> None:
+    """A warning of NumPy would be an error in here."""
+    given = [
+        fine if points is None else np.array(points, np.float64)
+        for fine, points in ((PICTURE, picture), (PLANE, plane))
+    ]
+    with pytest.raises(ValueError, match=said):
+        Homography.fit(*given)
 
 
 PICTURE = np.array([(400.0, 900.0), (1500.0, 900.0), (1200.0, 400.0), (700.0, 400.0)])

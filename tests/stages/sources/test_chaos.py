@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.picture import RgbPicture
 from stages.base import Counts
 from stages.sources.chaos import Chaos, ChaosSettings, ChaosSource
 from stages.sources.timing import SECOND_NS
@@ -57,7 +58,7 @@ class Pictures:
             height=4,
         )
         image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-        return Frame(info, image)
+        return Frame(info, RgbPicture(image))
 
     def close(self) -> None:
         self._number = 0

@@ -14,8 +14,9 @@ import pytest
 
 from pipeline.core.arrays import U8
 from stages.base import Counts, Decode
-from stages.sources.decode import Decoding, PictureTooLarge, to_rgb
+from stages.sources.decode import Decoding, PictureTooLarge
 from stages.sources.file import FileSource
+from stages.sources.planes import to_rgb
 from tests.stages.sources.clips import MakeClip, scene
 
 LUMA = {"601": (0.299, 0.114), "709": (0.2126, 0.0722)}

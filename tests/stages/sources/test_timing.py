@@ -52,6 +52,15 @@ def test_missing_and_backward_timestamps_are_one_duration_later() -> None:
     assert media.times.repaired_total == 2
 
 
+def test_a_time_that_lags_behind_the_made_up_one_is_followed_from_its_second_picture_on() -> None:
+    """A camera whose clock begins at 0, and whose first picture has no time."""
+    media = MediaTime(40)
+    times = [media.next(ns) for ns in (None, 0, 40, 80, 120)]
+    assert [time.pts_ns for time in times] == [0, 40, 40, 80, 120]
+    assert [time.known for time in times] == [False, False, True, True, True]
+    assert [time.jumps for time in times] == [0, 0, 1, 1, 1]
+
+
 TURNS = [2**33 * SECOND_NS // 90_000, 2**32 * SECOND_NS // 90_000, 2**32 * SECOND_NS // 1000]
 
 

@@ -11,35 +11,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.core.geometry import Line
-from pipeline.core.tracks import Tracks
 from stages.zones import Crossing, Direction, LineCounter
+from tests.stages.zones.walks import FRAME_NS, Point, tracks
 
-Point = tuple[float, float]
 GATE = Line("gate", (0, 100), (200, 100))  # to the right: `in` is downwards
-FRAME_NS = 40_000_000
-UP_LEFT, RIGHT = np.array([10, 50], np.float32), np.array([10, 0], np.float32)
-
-
-def _tracks(feet: dict[int, Point], ended: Sequence[int] = (), **changed: Any) -> Tracks:
-    """Boxes 20 x 50 whose bottom centres are `feet`."""
-    at = np.array(list(feet.values()), np.float32).reshape(-1, 2)
-    count = len(feet)
-    parts: dict[str, Any] = {
-        "xyxy": np.concatenate([at - UP_LEFT, at + RIGHT], axis=1),
-        "score": np.ones(count, np.float32),
-        "class_id": np.zeros(count, np.int32),
-        "track_id": np.array(list(feet), np.int64),
-        "detection_index": np.arange(count),
-        "ended": np.array(ended, np.int64),
-    }
-    return Tracks(**(parts | changed))
 
 
 def _walk(counter: LineCounter, way: Sequence[Point], track_id: int = 1) -> list[Crossing]:
     return [
         crossing
         for k, point in enumerate(way)
-        for crossing in counter.update(_tracks({track_id: point}), k * FRAME_NS)
+        for crossing in counter.update(tracks({track_id: point}), k * FRAME_NS)
     ]
 
 
@@ -69,7 +51,7 @@ def test_point_and_time_are_where_the_way_meets_the_line() -> None:
 def test_the_crossing_is_told_when_it_counts_with_the_time_it_happened() -> None:
     counter = LineCounter(GATE, hysteresis_px=10)
     told = [
-        counter.update(_tracks({1: point}), k * 100)
+        counter.update(tracks({1: point}), k * 100)
         for k, point in enumerate(_y(90, 99, 101, 105, 111))
     ]
     assert [len(crossings) for crossings in told] == [0, 0, 0, 0, 1]
@@ -120,10 +102,10 @@ def test_on_the_line_is_its_right_side() -> None:
 
 def test_predicted_boxes_do_not_cross() -> None:
     counter = LineCounter(GATE)
-    counter.update(_tracks({1: (100, 50)}), 0)
-    predicted = _tracks({1: (100, 150)}, detection_index=np.array([-1]))
+    counter.update(tracks({1: (100, 50)}), 0)
+    predicted = tracks({1: (100, 150)}, detection_index=np.array([-1]))
     assert counter.update(predicted, FRAME_NS) == []
-    assert len(counter.update(_tracks({1: (100, 160)}), 2 * FRAME_NS)) == 1
+    assert len(counter.update(tracks({1: (100, 160)}), 2 * FRAME_NS)) == 1
 
 
 def test_a_single_bad_box_is_no_crossing_when_two_must_agree() -> None:
@@ -135,8 +117,7 @@ def test_a_single_bad_box_is_no_crossing_when_two_must_agree() -> None:
 def test_two_agreeing_boxes_tell_where_and_when_the_line_was_met() -> None:
     counter = LineCounter(GATE, confirm_frames=2)
     told = [
-        counter.update(_tracks({1: point}), k * 100)
-        for k, point in enumerate(_y(90, 110, 120, 130))
+        counter.update(tracks({1: point}), k * 100) for k, point in enumerate(_y(90, 110, 120, 130))
     ]
     assert [len(crossings) for crossings in told] == [0, 0, 1, 0]
     assert told[2][0].crossed_ns == 50
@@ -185,7 +166,7 @@ def test_crossings_happen_on_the_segment_within_the_time_walked(
     direction = np.subtract(line.end, line.start)
     last_ns = 0
     for k, point in enumerate(way):
-        for crossing in counter.update(_tracks({1: point}), k * FRAME_NS):
+        for crossing in counter.update(tracks({1: point}), k * FRAME_NS):
             assert last_ns <= crossing.crossed_ns <= k * FRAME_NS
             last_ns = crossing.crossed_ns
             offset = np.subtract(crossing.point, line.start)
@@ -231,7 +212,7 @@ def test_tracks_are_counted_independently(one: list[Point], other: list[Point]) 
     both = LineCounter(GATE)
     seen: list[Crossing] = []
     for k in range(length):
-        seen += both.update(_tracks({3: one[k], 8: other[k]}), k * FRAME_NS)
+        seen += both.update(tracks({3: one[k], 8: other[k]}), k * FRAME_NS)
     assert [c for c in seen if c.track_id == 3] == _walk(LineCounter(GATE), one, track_id=3)
     assert [c for c in seen if c.track_id == 8] == _walk(LineCounter(GATE), other, track_id=8)
     assert sum(both.counts.values()) == len(seen)
@@ -245,7 +226,7 @@ def test_counts_are_kept_in_total_and_by_class() -> None:
     classes = np.array([2, 2, 5], np.int32)
     for k, height in enumerate((50, 150)):
         feet = {1: (20.0, height), 2: (60.0, 200.0 - height), 3: (90.0, height)}
-        counter.update(_tracks(feet, class_id=classes), k * FRAME_NS)
+        counter.update(tracks(feet, class_id=classes), k * FRAME_NS)
     assert counter.counts == {"in": 2, "out": 1}
     assert counter.counts_by_class == {2: {"in": 1, "out": 1}, 5: {"in": 1, "out": 0}}
 
@@ -262,7 +243,7 @@ def test_counts_given_out_are_copies() -> None:
 def test_ended_tracks_are_forgotten() -> None:
     counter = LineCounter(GATE)
     for track_id in range(1, 1000):
-        counter.update(_tracks({track_id: (100, 50)}, ended=[track_id - 1]), 0)
+        counter.update(tracks({track_id: (100, 50)}, ended=[track_id - 1]), 0)
     assert (len(counter._columns.live), counter._columns.capacity) == (1, 64)
 
 

@@ -89,4 +89,4 @@ def test_schedules_are_looked_up_once_a_minute() -> None:
     start_ns = _ns("2026-01-01T00:00")
     changes = [asked.look(start_ns + k * 10 * SECOND_NS) for k in range(20)]
     assert [k for k, places in enumerate(changes) if places] == [12]
-    assert asked.active == [True, False]
+    assert asked.active.tolist() == [True, False]

@@ -193,11 +193,15 @@ def test_a_flicker_shorter_than_the_hold_changes_no_count() -> None:
 
 
 def test_a_count_that_never_holds_is_told_after_a_while() -> None:
+    """That there is anybody at all is told as soon as that has held."""
     walkers = _walkers(occupancy=OccupancyRule(SECOND_NS), passages=False)
-    for k in range(14):
-        one_or_two: dict[int, Point] = {1: IN, 100 + k: IN} if k % 2 else {1: IN}
-        walkers.step(one_or_two, ended=[99 + k], after_ns=SECOND_NS // 2)
-    assert _crowds(walkers) == [("occupancy", "start", 1, 1, None)]
+    for k in range(30):  # 2 and 3 in turns, from the eighth frame on 4 and 5
+        others = range(2 if k < 8 else 4)
+        inside: dict[int, Point] = {n + 1: IN for n in others} | ({100 + k: IN} if k % 2 else {})
+        walkers.step(inside, ended=[99 + k], after_ns=SECOND_NS // 2)
+    told = [(one.phase, one.count, (one.now_ns - one.started_ns) / SECOND_NS)
+            for one in walkers.of(Crowd)]  # fmt: skip
+    assert told == [("start", 2, 1.0), ("update", 5, 8.5)]  # from 3.5 s on it is never 2 again
 
 
 def test_overcrowding_needs_the_limit_for_a_while_and_ends_below_it() -> None:

@@ -1,0 +1,1 @@
+"""What Eyrie weighs: packages and megabytes on disk, time to import, memory of a run."""

@@ -1,0 +1,1 @@
+"""What a motion gate saves, and what it costs in recall and delay."""

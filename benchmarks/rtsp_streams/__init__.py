@@ -1,0 +1,1 @@
+"""Live RTSP cameras into a real broker: how many, and how late."""

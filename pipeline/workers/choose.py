@@ -1,0 +1,80 @@
+"""How many worker processes pay, and which streams can have one."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline.config import StreamConfig
+
+Asked = int | Literal["auto"]
+
+THREAD_HELD_MS: Final = 2.0
+"""Python held for a frame of a stream in a thread: decoding it, and all that follows."""
+DECODE_HELD_MS: Final = 0.3
+"""Of that, what goes to a worker."""
+MOST_HELD: Final = 0.5
+"""Share of the time that the interpreter may be held: beyond it, threads wait for each other."""
+CORE_FPS: Final = 50.0
+"""Frames that a core decodes and detects in a second."""
+LEAST_CORES: Final = 12
+"""With fewer, the cores are the limit before the interpreter is, and workers cost CPU time."""
+LIVE_FPS: Final = 25.0
+"""Of a stream that does not say how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How many, and why, for the log."""
+
+    count: int
+    reason: str
+
+
+def choose(asked: Asked, streams: Sequence[StreamConfig], cores: int) -> Choice:
+    """With `auto`, none unless one interpreter would be the bottleneck.
+
+    A frame that is decoded in a thread holds the interpreter for `THREAD_HELD_MS`, so
+    1000 / `THREAD_HELD_MS` frames a second are the most that one process does, whatever its cores.
+    Where the streams come near that (`MOST_HELD`) before the cores are full (`LEAST_CORES`), as
+    many workers are taken as share out what can go, and never more than half of the cores.
+    `docs/performance.md` has the measurements behind the numbers.
+    """
+    if asked != "auto":
+        return Choice(asked, "as configured")
+    able = [stream for stream in streams if reason_to_stay(stream) is None]
+    if not hasattr(os, "memfd_create"):
+        return Choice(0, "this system has no anonymous shared memory")
+    if cores < LEAST_CORES:
+        return Choice(0, f"one process fills {cores} cores")
+    fps = sum(_fps(stream) for stream in able)
+    held = fps * THREAD_HELD_MS / 1000
+    said = f"{len(able)} streams, about {fps:.0f} frames a second, hold the interpreter for"
+    if held <= MOST_HELD:
+        return Choice(0, f"{said} {held:.0%} of the time")
+    wanted = -(-fps * DECODE_HELD_MS / 1000 // MOST_HELD)
+    count = max(1, min(int(wanted), cores // 2, len(able)))
+    return Choice(count, f"{said} {held:.0%} of the time in one process")
+
+
+def reason_to_stay(stream: StreamConfig) -> str | None:
+    """Why a stream is decoded in the main process, whatever the number of workers. None: it need
+    not be."""
+    if stream.chaos is not None:
+        return "its faults are made here"
+    if stream.source.kind == "stdin":
+        return "standard input is this process's"
+    if stream.source.kind == "watch":
+        return "its files are chosen here"
+    if stream.hwaccel not in (None, "none"):
+        return f"{stream.hwaccel} decodes it: every process would take memory of the device"
+    return None
+
+
+def repeats(stream: StreamConfig) -> bool:
+    """Whether its source gives the same frames at every reading."""
+    return not stream.live and stream.source.kind in ("file", "images", "street")
+
+
+def _fps(stream: StreamConfig) -> float:
+    return stream.fps or (LIVE_FPS if stream.live else CORE_FPS)

@@ -1,0 +1,102 @@
+"""Where the streams of a run are decoded: in this process, or in one of its workers."""
+
+import os
+import pickle
+from collections.abc import Sequence
+from typing import Final
+
+from detectors.base import Detector
+from pipeline.config import PipelineConfig, StreamConfig
+from pipeline.core.clock import Clock, SystemClock
+from pipeline.core.errors import ConfigError
+from pipeline.core.log import get_logger
+from pipeline.stream import MakeSource
+from pipeline.workers import wire
+from pipeline.workers.choose import choose, reason_to_stay, repeats
+from pipeline.workers.layout import Wanted
+from pipeline.workers.pool import Pool, WorkerProcess
+from pipeline.workers.source import WorkerSource
+from stages.base import Source
+
+log = get_logger(__name__)
+
+_ON_THEIR_WAY: Final = 4
+"""Slots of a stream for frames that are being written, sent, and put into its lane."""
+
+
+class Workers:
+    """The workers of one run, and who goes there. `close` ends them.
+
+    Each stream has `queue_frames` slots for its lane, those of all batches that may be in the
+    detector at once, and a few more: so a camera's decoder waits only if the main process stalls,
+    and what gives way is decided at the lane, as without workers.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        streams: Sequence[StreamConfig],
+        detector: Detector,
+        cores: int,
+    ) -> None:
+        choice = choose(config.workers, streams, cores)
+        if choice.count and not hasattr(os, "memfd_create"):
+            raise ConfigError("workers", "they need Linux, for anonymous shared memory: set 0")
+        log.info("workers: %d (%s)", choice.count, choice.reason)
+        self._letterbox = detector.letterbox
+        self._in_batches = config.batch.size * detector.concurrency
+        self._pool = Pool(choice.count) if choice.count else None
+
+    @property
+    def processes(self) -> list[WorkerProcess]:
+        """Those that live."""
+        return self._pool.workers if self._pool is not None else []
+
+    def place(
+        self,
+        stream: StreamConfig,
+        make: MakeSource,
+        clock: Clock,
+        *,
+        whole: bool,
+        packets: bool,
+    ) -> MakeSource:
+        """How to make its source where it is to run: `make`, or that in a worker. `whole`: somebody
+        wants all of its pixels; `packets`: or its encoded video, which is had only here."""
+        pool = self._pool
+        if pool is None:
+            return make
+        stays = reason_to_stay(stream) or ("its packets are kept here" if packets else None)
+        if not isinstance(clock, SystemClock):
+            stays = stays or "its clock is this program's"
+        if stays is not None:
+            log.info("stream %r: decoded in the main process, for %s", stream.id, stays)
+            return make
+        wanted = self._wanted(stream, whole)
+        slots = stream.queue_frames + self._in_batches + _ON_THEIR_WAY
+
+        def make_there(epoch: int, first_seq: int) -> Source:
+            source = make(epoch, first_seq)
+            try:
+                order = wire.Order(wire.pack_source(source), wanted, slots)
+            except (TypeError, AttributeError, pickle.PicklingError) as error:
+                log.warning("stream %r: decoded in the main process, for its source cannot be"
+                            " sent: %s", stream.id, error)  # fmt: skip
+                return source
+            return WorkerSource(
+                stream.id, order, pool.hire, live=source.live, repeats=repeats(stream)
+            )
+
+        return make_there
+
+    def _wanted(self, stream: StreamConfig, whole: bool) -> Wanted:
+        return Wanted(
+            None if whole else self._letterbox,
+            health=stream.watched,
+            motion=stream.motion_gate is not None,
+        )
+
+    def close(self) -> None:
+        """End all workers. Returns when they are gone."""
+        if self._pool is not None:
+            self._pool.close()

@@ -1,0 +1,115 @@
+"""A worker process: `python -m pipeline.workers.process FD LEVEL PARENT`, started by the pool.
+
+It reads orders from the socket FD, each with a connection to serve, and says there what it logs.
+It holds nothing that matters, and ends with the process that started it. What it imports is what
+decoding needs: no engine, no configuration.
+"""
+
+import ctypes
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import Final
+
+from pipeline.memory import share_one_heap
+from pipeline.workers import wire
+from pipeline.workers.serving import Serving
+
+LOOK_EVERY_S: Final = 0.25
+HUNG_AFTER_S: Final = 5.0
+MOST_HUNG: Final = 3
+"""With so many decoders that never return, the process ends itself: no thread of it can be ended,
+and its streams find another one."""
+EXIT_HUNG: Final = 70
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+_LONGEST_LOG: Final = 8000
+
+
+class _Teller(logging.Handler):
+    """Says to the main process what is logged here; there it is logged again."""
+
+    def __init__(self, control: socket.socket) -> None:
+        super().__init__()
+        self._control = control
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()[:_LONGEST_LOG]
+        try:
+            self._control.send(wire.pack((record.name, record.levelno, text)))
+        except OSError:
+            self.handleError(record)
+
+
+class Worker:
+    """The main thread: hears orders and what comes back, and looks after the decoding threads."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+        self.serving: list[Serving] = []
+        """Also those whose threads have not ended although nobody listens."""
+        self._looked_s = 0.0
+
+    def run(self) -> None:
+        """Until the main process hangs up, or too many decoders hang."""
+        while True:
+            for key, _ in self._selector.select(LOOK_EVERY_S):
+                if key.data is None:
+                    if not self._take_order():
+                        return
+                elif not key.data.hear():
+                    self._selector.unregister(key.fileobj)
+            if time.monotonic() - self._looked_s >= LOOK_EVERY_S:
+                self._looked_s = time.monotonic()
+                self._look()
+
+    def _take_order(self) -> bool:
+        received = wire.receive_order(self._control)
+        if received is None:
+            return False
+        order, connection = received
+        serving = Serving(connection, order)
+        self.serving.append(serving)
+        self._selector.register(connection, selectors.EVENT_READ, serving)
+        serving.start()
+        return True
+
+    def _look(self) -> None:
+        self.serving = [one for one in self.serving if not one.close_if_over()]
+        for serving in self.serving:
+            serving.look()
+        if sum(serving.hung_s > HUNG_AFTER_S for serving in self.serving) >= MOST_HUNG:
+            os._exit(EXIT_HUNG)
+
+
+def main() -> None:
+    """The whole life of the process. Leaves without waiting for any thread."""
+    fd, level, parent = (int(word) for word in sys.argv[1:])
+    _die_with(parent)
+    share_one_heap()
+    control = socket.socket(fileno=fd)
+    logger = logging.getLogger("eyrie")
+    logger.setLevel(level)
+    logger.addHandler(_Teller(control))
+    try:
+        Worker(control).run()
+    except ConnectionError:
+        os._exit(0)  # the main process is gone
+    os._exit(0)
+
+
+def _die_with(parent: int) -> None:
+    """The kernel kills this process when the thread that started it ends, however it ends: also
+    where this one is stuck in native code and hears nothing."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before that call
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What the two processes say to each other over sockets: tiny records, one a packet.
+
+Both ends are this very program under this very user, so records are pickled. The bytes of pictures
+never come here.
+"""
+
+import io
+import os
+import pickle
+import socket
+import threading
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final
+
+from pipeline.core import errors
+from pipeline.core.errors import DecodeError, SourceError
+from pipeline.core.frame import FrameInfo
+from pipeline.workers.layout import Layout, Wanted
+from stages.base import Counts, Decoder, Source, Times
+
+MOST_BYTES: Final = 64 * 1024
+"""Of one packet; what is longer is cut or refused before it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """To a worker, with one end of a socket: read this source, and say there what comes.
+
+    `source` is the pickled source, just made: it has everything and has opened nothing. `skip`
+    frames were had from a worker that died.
+    """
+
+    source: bytes
+    wanted: Wanted
+    slots: int
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The worker has the order: it is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMemory:
+    """The next packet brings the memory of all slots from now on, in the form that `layout` is."""
+
+    layout: Layout
+    slots: int
+    slot_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nothing more will come. `error` (class, why) says why; None: it just ended."""
+
+    counts: tuple[Any, ...]
+    error: tuple[str, str] | None
+
+
+_INFO: Final = tuple(field.name for field in fields(FrameInfo))
+_COUNTS: Final = tuple(
+    field.name for field in fields(Counts) if field.name not in ("times", "decoder")
+)
+_info_values = attrgetter(*_INFO)
+_count_values = attrgetter(*_COUNTS)
+_time_values = attrgetter(*(field.name for field in fields(Times)))
+_ERRORS: Final = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, SourceError)
+}
+
+
+def pack(record: object) -> bytes:
+    """A record, or a plain tuple of values, as a packet."""
+    return pickle.dumps(record, pickle.HIGHEST_PROTOCOL)
+
+
+def unpack(packet: bytes | memoryview) -> Any:
+    """The other way. For packets of the own workers only."""
+    return pickle.loads(packet)  # noqa: S301 - from a process that this one started
+
+
+def send_order(control: socket.socket, order: Order, connection: socket.socket) -> None:
+    """To a worker: what it is to do, and where to say what comes of it. In memory of its own, for a
+    source may be larger than a packet. Raises `ConnectionError` if it is dead."""
+    fd = os.memfd_create("eyrie order")
+    with os.fdopen(fd, "wb") as file:
+        file.write(pack(order))
+        file.flush()
+        socket.send_fds(control, [b"order"], [connection.fileno(), fd])
+
+
+def receive_order(control: socket.socket) -> tuple[Order, socket.socket] | None:
+    """The next order and its connection; None: the main process has hung up."""
+    packet, fds, _, _ = socket.recv_fds(control, MOST_BYTES, 2)
+    if not packet:
+        return None
+    connection, memory = fds
+    with os.fdopen(memory, "rb") as file:
+        file.seek(0)
+        return unpack(file.read()), socket.socket(fileno=connection)
+
+
+def pack_source(source: Source) -> bytes:
+    """A source that was just made and has begun nothing. Raises `TypeError`, `PicklingError` or
+    `AttributeError` for one that holds what stays in this process, such as a function."""
+    packed = io.BytesIO()
+    _SourcePickler(packed, pickle.HIGHEST_PROTOCOL).dump(source)
+    return packed.getvalue()
+
+
+class _SourcePickler(pickle.Pickler):
+    """A flag that nobody has set yet is a new flag there."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        return (threading.Event, ()) if isinstance(thing, threading.Event) else NotImplemented
+
+
+def frame_record(slot: int, info: FrameInfo, source: Source) -> bytes:
+    """A frame in a slot, with the account of its source as of now: on the hot path, so values
+    without names."""
+    return pack((slot, _info_values(info), counts_record(source.counts), source.frame_count))
+
+
+def info_of(values: tuple[Any, ...]) -> FrameInfo:
+    """Out of a frame's record."""
+    return FrameInfo(**dict(zip(_INFO, values, strict=True)))
+
+
+def counts_record(counts: Counts) -> tuple[Any, ...]:
+    """An account as values."""
+    decoder = counts.decoder
+    said = None if decoder is None else (decoder.asked, decoder.used, decoder.why)
+    return (_count_values(counts), _time_values(counts.times), said)
+
+
+def decoded_in(record: tuple[Any, ...]) -> int:
+    """`Counts.decoded_total` of an account as values."""
+    return int(record[0][0])
+
+
+@lru_cache(maxsize=64)
+def _decoder(said: tuple[Any, ...] | None) -> Decoder | None:
+    """The same object while nothing changes, for it is told when it is another one."""
+    return None if said is None else Decoder(*said)
+
+
+def counts_of(record: tuple[Any, ...]) -> Counts:
+    """An account out of its values."""
+    values, times, said = record
+    decoder = _decoder(said)
+    plain = dict(zip(_COUNTS, values, strict=True))
+    return Counts(**plain, decoder=decoder, times=Times(*times))
+
+
+def error_record(error: SourceError) -> tuple[str, str]:
+    """A failure as its class and its text."""
+    return type(error).__name__, error.why
+
+
+def error_of(stream_id: str, record: tuple[str, str]) -> SourceError:
+    """The other way."""
+    kind, why = record
+    return _ERRORS.get(kind, DecodeError)(stream_id, why)

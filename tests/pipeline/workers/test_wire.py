@@ -1,0 +1,90 @@
+"""What the two processes tell each other arrives as it was."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import (
+    DecodeError,
+    SourceDenied,
+    SourceError,
+    SourceHung,
+    SourceRefused,
+    SourceUnavailable,
+)
+from pipeline.core.frame import FrameInfo
+from pipeline.workers import wire
+from stages.base import Counts, Decoder, Times
+from stages.sources.container import Reading
+from stages.sources.file import FileSource
+from stages.sources.http import HttpSource
+from stages.sources.images import ImageFolderSource
+from stages.sources.rtsp import RtspSource
+from stages.sources.street.source import StreetSource
+from stages.sources.webcam import WebcamSource
+
+INFO = FrameInfo(
+    stream_id="gate", epoch=2, seq=40, pts_ns=3, captured_ns=4, arrived_ns=5, clock="rtcp",
+    uncertainty_ns=6, width=1920, height=1080,
+)  # fmt: skip
+
+
+def test_a_frame_says_what_it_said(tmp_path: Path) -> None:
+    source = FileSource("gate", tmp_path / "a.mp4")
+    source.counts = Counts(7, 1, 2, 3, 9, 4, 5, 25.0, Decoder(), Times(1, 2, 3, 4), {"loss": 1})
+    source.frame_count = 90
+    slot, info, counts, frame_count = wire.unpack(wire.frame_record(3, INFO, source))
+    assert (slot, frame_count) == (3, 90)
+    assert wire.info_of(info) == INFO
+    assert wire.counts_of(counts) == source.counts
+    assert wire.decoded_in(counts) == source.counts.decoded_total == 7
+
+
+def test_what_decodes_is_told_once() -> None:
+    """`Stream` tells it when it is another object."""
+    first = wire.counts_of(wire.counts_record(Counts(decoder=Decoder())))
+    again = wire.counts_of(wire.counts_record(Counts(decoder=Decoder())))
+    assert again.decoder is first.decoder
+    other = wire.counts_of(wire.counts_record(Counts(decoder=Decoder("auto", why="no"))))
+    assert other.decoder == Decoder("auto", why="no")
+
+
+@pytest.mark.parametrize(
+    "kind", [SourceUnavailable, SourceHung, SourceRefused, SourceDenied, DecodeError]
+)
+def test_a_failure_keeps_its_kind_and_its_words(kind: type[SourceError]) -> None:
+    error = kind("gate", "it is away, a\nlot")
+    there = wire.error_of("gate", wire.unpack(wire.pack(wire.error_record(error))))
+    assert type(there) is kind
+    assert str(there) == str(error)
+    assert (there.cause, there.retryable) == (error.cause, error.retryable)
+
+
+def test_a_source_goes_as_it_was_made_and_can_be_closed_there(tmp_path: Path) -> None:
+    source = FileSource("a", tmp_path / "a.mp4", epoch=3, first_seq=9, fps=5.0)
+    there = wire.unpack(wire.pack_source(source))
+    assert (there.stream_id, there.path) == ("a", source.path)
+    there.close()
+
+
+def test_every_kind_that_may_go_can_be_sent(tmp_path: Path) -> None:
+    reading = Reading(live=True)
+    for source in (
+        RtspSource("c", "rtsp://host/1", user="me", password="p@ss:word/1"),
+        HttpSource("h", "http://host/a.m3u8", reading),
+        WebcamSource("w", tmp_path / "video0", reading),
+        ImageFolderSource("i", tmp_path, fps=5),
+        StreetSource("s", seconds=1),
+    ):
+        there = wire.unpack(wire.pack_source(source))
+        assert type(there) is type(source)
+        assert there.live == source.live
+        there.close()
+
+
+def test_a_source_with_something_of_this_process_stays(tmp_path: Path) -> None:
+    source = FileSource("a", tmp_path / "a.mp4")
+    source.__dict__["held"] = threading.Lock()
+    with pytest.raises(TypeError, match="lock"):
+        wire.pack_source(source)
