@@ -14,8 +14,8 @@ help:  ## Show this list.
 demo: .venv/base  ## Draw three cameras, analyse them, compare with the truth: demo/.
 	$(BIN)/eyrie demo --out demo
 
-test: .venv/dev services  ## Run the whole suite against real servers.
-	$(BIN)/python -m pytest
+test: .venv/dev services  ## Run the whole suite against real servers, files of tests beside each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/dev  ## Style, types, layers, locks.
 	$(BIN)/ruff check $(CODE)

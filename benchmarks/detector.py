@@ -15,7 +15,10 @@ import numpy as np
 
 from benchmarks.machine import describe
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
+from detectors.engines.options import EngineOptions
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
+from pipeline.config import ModelConfig
+from pipeline.open_detector import make_detector
 
 MODELS = ("yolo_nas_n", "yolo_nas_n_int8")
 BATCHES = (1, 4, 8)
@@ -23,9 +26,15 @@ SIZE_PX = (540, 960)
 
 
 def load(name: str, threads: int) -> YoloNasDetector:
-    """A bundled model on the CPU engine."""
+    """A bundled model on the CPU engine, every picture padded to the file's shape."""
     path = resolve(name)
     return YoloNasDetector(OnnxRuntimeEngine(path, threads), path)
+
+
+def as_in_a_run(name: str) -> YoloNasDetector:
+    """A model as pipelines have it by default, on ONNX Runtime: its shape follows the pictures."""
+    options = EngineOptions(engine="onnxruntime", integer_input=True)
+    return make_detector(ModelConfig(name=name), ModelConfig().score_threshold, options)
 
 
 def measure(rounds: int, threads: int) -> dict[tuple[str, int], float]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.detector import load
+from benchmarks.detector import as_in_a_run
 from stages.sources.file import FileSource
 
 
 def measure(clip: Path, score: float, every: int, model: str) -> dict[str, float]:
     """Share of frames by class, and `any` of them; every n-th frame is looked at."""
-    detector = load(model, threads=0)
+    detector = as_in_a_run(model)
     seen = []
     for frame in islice(FileSource("clip", clip).frames(), 0, None, every):
         (found,) = detector.detect([frame.image])
