@@ -33,24 +33,30 @@ def engine_options(config: PipelineConfig) -> EngineOptions:
 
 
 def make_detector(
-    config: ModelConfig, least_score: float, options: EngineOptions
+    config: ModelConfig, least_score: float, options: EngineOptions, *, waits: bool = True
 ) -> YoloNasDetector:
     """Load the model and have it proved; it finds what scores `least_score` or more. `options` are
-    those of `engine_options`. Raises `EngineLoadError`."""
+    those of `engine_options`; `waits`: files are detected, which have time and are to give the same
+    at every run. Raises `EngineLoadError`."""
     path = resolve(config.name, options.precision)
     if path.suffix == ".pth":
         why = "is a checkpoint: make an ONNX file of it with eyrie model export"
         raise EngineLoadError(f"model {config.name!r} {why}")
     engine = open_engine(path, options)
     try:
-        return _detector_on(engine, path, config, least_score, options)
+        return _detector_on(engine, path, config, least_score, options, waits)
     except BaseException:
         engine.close()
         raise
 
 
 def _detector_on(
-    engine: Engine, path: Path, config: ModelConfig, least_score: float, options: EngineOptions
+    engine: Engine,
+    path: Path,
+    config: ModelConfig,
+    least_score: float,
+    options: EngineOptions,
+    waits: bool,
 ) -> YoloNasDetector:
     how: dict[str, Any] = {
         "score_threshold": least_score,
@@ -64,5 +70,5 @@ def _detector_on(
         def open_sized(size: tuple[int, int]) -> Engine:
             return open_engine(path, replace(options, size=size))
 
-        return YoloNasDetector(engine, path, **how, open_sized=open_sized)
+        return YoloNasDetector(engine, path, **how, open_sized=open_sized, waits=waits)
     return YoloNasDetector(engine, path, **how)

@@ -203,7 +203,8 @@ class Pipeline(Changeable):
         model, tracking = self.config.model, self.config.tracking
         least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
         least = open_evidence.least_score(self.config, least)
-        detector = make_detector(model, least, engine_options(self.config))
+        waits = not any(stream.live for stream in self.config.streams)
+        detector = make_detector(model, least, engine_options(self.config), waits=waits)
         stack.callback(detector.close)
         detector.warm_up(self.config.batch.size)
         return detector

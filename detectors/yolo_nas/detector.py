@@ -129,7 +129,7 @@ class YoloNasDetector:
 
     With `open_sized`, the network's input has the shape of the pictures: as many pixels at most as
     the file's, but none wasted on padding that a 16:9 picture needs in a square. See
-    `detectors.yolo_nas.networks`.
+    `detectors.yolo_nas.networks.Networks`, also for `waits`.
     """
 
     def __init__(
@@ -141,6 +141,7 @@ class YoloNasDetector:
         iou_threshold: float = 0.7,
         classes: Sequence[str] | None = None,
         open_sized: OpenSized | None = None,
+        waits: bool = True,
     ) -> None:
         description = Description.read(engine.metadata, path.name)
         description.check_graph(engine, path.name)
@@ -151,7 +152,7 @@ class YoloNasDetector:
         self.engine_name = engine.name
         self.device, self.concurrency = engine.device, engine.concurrency
         self._processing = _with_plain_scores(description.processing)
-        self._networks = Networks(engine, self._processing, open_sized)
+        self._networks = Networks(engine, self._processing, open_sized, waits=waits)
         self.letterbox: Letterbox | None = self._networks.letterbox
         # One object is one detection, whatever it resembles: each would be tracked and counted.
         self._rule = Suppression(

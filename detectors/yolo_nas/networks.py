@@ -14,6 +14,7 @@ from detectors.letterbox import Letterbox, Transform
 from detectors.yolo_nas.preparation import Preparation
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import AnyArray
+from pipeline.core.errors import EngineLoadError, EngineRunError
 from pipeline.core.log import get_logger
 from pipeline.core.picture import AnyPicture, as_picture
 
@@ -52,16 +53,24 @@ class Networks:
     `engine` has the size of the file. With `open_sized`, the shapes of pictures are followed, see
     `Letterbox.of`, and `warm_up` opens the one for 16:9 in its place, so that no camera of that
     shape has to wait; it is dropped if the first picture has another. Without, the file's is the
-    only one. Which network a picture goes into
-    depends on its size alone, so results do not depend on what came before.
+    only one.
+
+    Where it `waits`, the network a picture goes into depends on its size alone, so results do not
+    depend on what came before. Where not, for cameras, pictures of a new shape go into a network
+    that is there, until their own has been opened beside it: nobody's pictures are held up.
 
     What is dropped ends with the last batch that runs on it.
     """
 
     def __init__(
-        self, engine: Engine, processing: Processing, open_sized: OpenSized | None = None
+        self,
+        engine: Engine,
+        processing: Processing,
+        open_sized: OpenSized | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
-        self._processing, self._open_sized = processing, open_sized
+        self._processing, self._open_sized, self._waits = processing, open_sized, waits
         own = processing.letterbox
         self.letterbox: Letterbox = replace(own, follows=open_sized is not None)
         self._own = (own.height, own.width)
@@ -69,6 +78,7 @@ class Networks:
         self._networks = {self._own: Network.on(engine, processing)}
         self._spare = None if open_sized is None else self._own
         self._warm = 0
+        self._opening: dict[tuple[int, int], threading.Thread] = {}
 
     def groups(self, pictures: Sequence[AnyPicture]) -> list[tuple[Network, list[int]]]:
         """Which pictures, by their places, go into which network. Blocks while one is opened.
@@ -95,21 +105,56 @@ class Networks:
                 self._run_empty(network)
 
     def close(self) -> None:
-        """Close all engines."""
+        """Close all engines. Waits for one that is being opened."""
+        with self._guard:
+            opening = list(self._opening.values())
+        for thread in opening:
+            thread.join()
         with self._guard:
             for network in self._networks.values():
                 network.engine.close()
 
     def _of(self, size: tuple[int, int]) -> Network:
         with self._guard:
-            if self._spare not in (None, size):  # before another is opened: two are more memory
-                del self._networks[self._spare]
-            self._spare = None
-            network = self._networks.pop(size, None) or self._opened(size)
-            self._networks[size] = network  # last is the one that was asked for last
-            while len(self._networks) > MOST_OPEN:
-                self._networks.pop(next(iter(self._networks)))
-            return network
+            if size not in self._networks and not self._waits:
+                return self._stand_in(size)
+            if size not in self._networks:
+                self._drop_spare(size)  # before another is opened: two are more memory
+                self._networks[size] = self._opened(size)
+            return self._asked(size)
+
+    def _asked(self, size: tuple[int, int]) -> Network:
+        """Of an open one. Last is the one that was asked for last."""
+        self._drop_spare(size)
+        network = self._networks[size] = self._networks.pop(size)
+        while len(self._networks) > MOST_OPEN:
+            self._networks.pop(next(iter(self._networks)))
+        return network
+
+    def _drop_spare(self, size: tuple[int, int]) -> None:
+        """The first shape is known: what was opened on suspicion goes, unless it is that."""
+        if self._spare not in (None, size):
+            del self._networks[self._spare]
+        self._spare = None
+
+    def _stand_in(self, size: tuple[int, int]) -> Network:
+        if size not in self._opening:
+            thread = threading.Thread(
+                target=self._open_beside, args=(size,), name="eyrie network", daemon=True
+            )
+            self._opening[size] = thread
+            thread.start()
+        return next(reversed(self._networks.values()))
+
+    def _open_beside(self, size: tuple[int, int]) -> None:
+        try:
+            network = self._opened(size)
+        except (EngineLoadError, EngineRunError) as error:
+            _LOG.warning("pictures go into a network of another shape than theirs: %s", error)
+            return  # and are not tried again
+        with self._guard:
+            self._networks[size] = network
+            self._opening.pop(size)
 
     def _opened(self, size: tuple[int, int]) -> Network:
         assert self._open_sized is not None

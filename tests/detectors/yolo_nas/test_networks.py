@@ -1,6 +1,7 @@
 """Networks that follow the shape of pictures: opened once, at the first of a shape."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -12,8 +13,9 @@ from detectors.engines.open import open_engine
 from detectors.engines.options import EngineOptions
 from detectors.yolo_nas import networks
 from detectors.yolo_nas.detector import Description, YoloNasDetector, resolve
-from detectors.yolo_nas.networks import Networks
+from detectors.yolo_nas.networks import Networks, OpenSized
 from pipeline.core.arrays import U8
+from pipeline.core.errors import EngineLoadError
 from stages.sources.street import StreetScene
 
 pytest.importorskip("onnx", reason="needs the package onnx")
@@ -32,9 +34,10 @@ class Opener:
         return open_engine(PATH, EngineOptions(engine="onnxruntime", threads=1, size=size))
 
 
-def make(opener: Opener | None) -> Networks:
+def make(opener: OpenSized | None, *, waits: bool = True) -> Networks:
     engine = open_engine(PATH, EngineOptions(engine="onnxruntime", threads=1))
-    return Networks(engine, Description.read(engine.metadata, PATH.name).processing, opener)
+    processing = Description.read(engine.metadata, PATH.name).processing
+    return Networks(engine, processing, opener, waits=waits)
 
 
 def blank(height: int, width: int) -> U8:
@@ -90,6 +93,44 @@ def test_a_usual_shape_that_never_comes_is_dropped() -> None:
     for picture in (blank(60, 60), blank(90, 160)):
         found.groups([picture])
     assert opener.sizes == [(288, 512), (416, 416), (288, 512)]
+    found.close()
+
+
+def test_cameras_do_not_wait_for_a_network() -> None:
+    opener, may_open = Opener(), threading.Event()
+
+    def slow(size: tuple[int, int]) -> Engine:
+        assert may_open.wait(60)
+        return opener(size)
+
+    found = make(slow, waits=False)
+
+    def shape() -> tuple[int | None, ...]:
+        ((network, places),) = found.groups([blank(90, 160), blank(90, 160)])
+        assert places == [0, 1]
+        return network.engine.inputs[0].shape
+
+    assert [shape() for _ in range(3)] == [(None, 3, 416, 416)] * 3
+    may_open.set()
+    deadline_s = time.monotonic() + 60
+    while shape() != (None, 3, 288, 512):
+        assert time.monotonic() < deadline_s
+    assert opener.sizes == [(288, 512)]
+    found.close()
+
+
+def test_a_network_that_cannot_be_opened_costs_its_shape_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(size: tuple[int, int]) -> Engine:
+        raise EngineLoadError(f"no memory for {size}")
+
+    found = make(refuse, waits=False)
+    found.groups([blank(90, 160)])
+    found.close()
+    assert "no memory for (288, 512)" in caplog.text
+    ((network, _),) = found.groups([blank(90, 160)])
+    assert network.engine.inputs[0].shape == (None, 3, 416, 416)
     found.close()
 
 
