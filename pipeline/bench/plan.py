@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -36,6 +36,15 @@ _VARIED: dict[Axis, frozenset[Part]] = {
 """Which parts an axis says something of."""
 
 
+def parts_of(names: Collection[str]) -> tuple[Part, ...]:
+    """Parts by their names. Raises `ConfigError` for one that is none."""
+    unknown = set(names) - set(PARTS)
+    if unknown:
+        known = ", ".join(PARTS)
+        raise ConfigError("--only", f"{', '.join(sorted(unknown))} is none of {known}")
+    return tuple(part for part in PARTS if part in names)
+
+
 @dataclass(frozen=True, slots=True)
 class PeerModel:
     """A model file as peers get it, and how tables call it."""
@@ -49,7 +58,7 @@ class Plan:
     """The axes, of which the first value each is the base: every axis is varied alone from there.
 
     `frames` are those of all streams together. `clip` replaces the clips that are made; `sizes` is
-    then its own. Raises `ConfigError` for parts that are none.
+    then its own.
     """
 
     model: Path
@@ -72,12 +81,6 @@ class Plan:
     peer_models: tuple[PeerModel, ...] = ()
     settings: tuple[str, ...] = ()
     """Keys of the configuration, as for `--set`."""
-
-    def __post_init__(self) -> None:
-        unknown = set(self.parts) - set(PARTS)
-        if unknown:
-            known = ", ".join(PARTS)
-            raise ConfigError("--only", f"{', '.join(sorted(unknown))} is none of {known}")
 
     @property
     def base(self) -> Point:

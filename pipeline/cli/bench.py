@@ -19,7 +19,7 @@ from pipeline.bench.clips import size_of
 from pipeline.bench.job import Point
 from pipeline.bench.peer_models import peer_models
 from pipeline.bench.peers import find_peers, measurable
-from pipeline.bench.plan import PARTS, Part, Plan
+from pipeline.bench.plan import PARTS, Part, Plan, parts_of
 from pipeline.bench.profiles import Stages, profile
 from pipeline.bench.results import PointResult, summarize
 from pipeline.bench.rounds import measure
@@ -130,7 +130,7 @@ def _plan(request: Request, console: Console) -> Plan:
     return Plan(
         model=path,
         folder=request.out / "clips",
-        parts=PARTS if only is None else tuple(_names(only)),  # type: ignore[arg-type]
+        parts=PARTS if only is None else parts_of(_names(only)),
         streams=_whole_numbers("--streams", request.streams, 1),
         sizes=_sizes(request),
         batches=_whole_numbers("--batch", request.batches, 1),

@@ -1,7 +1,7 @@
 """What the two processes say to each other over sockets: tiny records, one a packet.
 
-Both ends are this very program under this very user, so records are pickled. The bytes of pictures
-never come here.
+Both ends are this very program under this very user, so records are pickled: whoever has taken over
+a decoder has the rights of the main process already. The bytes of pictures never come here.
 """
 
 import io

@@ -13,6 +13,8 @@ from detectors.engines.openvino import OpenVinoEngine
 from detectors.engines.options import EngineOptions
 from detectors.yolo_nas.detector import resolve
 
+# a shell that starts a suite behind itself has its children ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 path = resolve("yolo_nas_n_int8")
 first = OpenVinoEngine(path, EngineOptions(threads=1))
 second = OpenVinoEngine(path, EngineOptions(threads=1))

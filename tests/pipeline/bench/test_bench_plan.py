@@ -1,6 +1,7 @@
 """Which cases stand at which points."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,13 +9,13 @@ from pipeline.bench.cameras import Cameras, encode_chunks
 from pipeline.bench.clips import FPS, size_of
 from pipeline.bench.job import Point
 from pipeline.bench.peers import Peer
-from pipeline.bench.plan import PeerModel, Plan
+from pipeline.bench.plan import PeerModel, Plan, parts_of
 from pipeline.core.errors import ConfigError
 
 
-def plan(folder: Path, **how: object) -> Plan:
-    tree = {"sizes": ((64, 64), (128, 64)), "streams": (1, 4), "frames": 100, **how}
-    return Plan(model=Path("model.onnx"), folder=folder, **tree)  # type: ignore[arg-type]
+def plan(folder: Path, **how: Any) -> Plan:
+    base: dict[str, Any] = {"sizes": ((64, 64), (128, 64)), "streams": (1, 4), "frames": 100}
+    return Plan(model=Path("model.onnx"), folder=folder, **(base | how))
 
 
 def test_every_axis_is_varied_alone(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_streams_share_the_frames_and_peers_get_what_we_get(tmp_path: Path) -> N
 
 def test_a_part_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--only: decoding is none of decode, prepare"):
-        plan(tmp_path, parts=("decoding",))
+        parts_of(["decode", "decoding"])
     with pytest.raises(ConfigError, match=r"--clip: .*not a video"):
         size_of(tmp_path / "missing.mp4")
 
