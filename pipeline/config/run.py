@@ -1,9 +1,10 @@
 """Everything that one run needs: model, batches, tracking, streams, sinks."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     model_validator,
 )
@@ -33,6 +34,8 @@ from pipeline.config.values import (
     require_distinct,
 )
 from stages.base import Hwaccel
+
+MOST_WORKERS: Final = 256
 
 
 class ModelConfig(Section):
@@ -101,6 +104,17 @@ class TrackingConfig(Section):
         return self
 
 
+def _workers(value: object) -> object:
+    """One answer for both forms, where each of a union would complain of its own."""
+    count = int(value) if isinstance(value, str) and value.isdecimal() else value
+    whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MOST_WORKERS
+    if not whole and value != "auto":
+        raise ValueError(
+            f"must be auto or a whole number from 0 to {MOST_WORKERS}, not {value!r:.80}"
+        )
+    return count
+
+
 class PipelineConfig(Section):
     """Everything that one run needs."""
 
@@ -118,7 +132,7 @@ class PipelineConfig(Section):
     evidence: EvidenceConfig | None = None
     privacy: Privacy = "off"
     motion_gate: MotionGateConfig | None = None
-    workers: Annotated[Whole, Field(ge=0, le=256)] | Literal["auto"] = "auto"
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = "auto"
 
     def privacy_of(self, stream: StreamConfig) -> Privacy:
         """What of people is hidden in the pictures of this stream."""
