@@ -25,7 +25,6 @@ from tests.services import batches
 from tests.stages.sources.clips import encode
 
 CLIPS, FRAMES, KILLS, SEED = 40, 6, 10, 6
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "clips"
 RESULT = Path(__file__).parent / "results" / "batch_kill.json"
 
 
@@ -59,8 +58,8 @@ def _picture(chunk: list[U8], index: int, width: int, height: int) -> U8:
 
 
 def _recordings() -> Iterator[Iterator[list[U8]]]:
-    """Of each recording beside the checkout, or of drawn streets, pieces of `FRAMES` pictures."""
-    found = sorted(SHARED.glob("*.mp4"))
+    """Pieces of `FRAMES` pictures of each recording in the data, else of drawn streets."""
+    found = sorted((machine.DATA / "clips").glob("*.mp4"))
     with tempfile.TemporaryDirectory(prefix="eyrie-street-") as name:
         if not found:
             found = [Path(name, f"{seed}.mp4") for seed in range(4)]

@@ -27,8 +27,10 @@ import av
 import numpy as np
 
 from benchmarks.machine import describe
+from pipeline.core.clock import SECOND_NS
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
+from pipeline.core.picture import RgbPicture
 from pipeline.core.tracks import Tracks
 from pipeline.pixels import Pixels
 from stages.base import Counts
@@ -38,7 +40,6 @@ from stages.evidence.packets import Header, Kept
 from stages.evidence.ring import PacketRing
 from stages.privacy import Shade
 from stages.sources.decode import Decoding
-from stages.sources.timing import SECOND_NS
 
 SIZE = (1920, 1080)
 FPS = 25
@@ -121,7 +122,7 @@ def measure(folder: Path, clip: Path) -> dict[str, float]:
     )
     unwanted_s -= per_call_s(lambda: info(0), 20_000)
     see_s = per_call_s(lambda: shade.see(info(next(times)), found, none), 500)
-    hide_s = per_call_s(lambda: shade.hide(image), 20)
+    hide_s = per_call_s(lambda: shade.hide(RgbPicture(image)).rgb(), 20)
     snapshot = SnapshotJob("frame", f"a/{0:032x}-frame.jpg", image, 85)
     header, packets = _whole(clip)
     clip_job = ClipJob(f"a/{0:032x}-clip.mp4", header, packets[: 10 * FPS])

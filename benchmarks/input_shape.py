@@ -1,10 +1,11 @@
-"""What it gains that the network takes the shape of the pictures, for no more pixels.
+"""What it gains that the network takes the shape of the pictures, for hardly more pixels.
 
-    python -m benchmarks.input_shape --data ../shared/street5 [--model NAME] [--json FILE]
+    python -m benchmarks.input_shape --data $EYRIE_DATA/street5 [--model NAME]
+        [--small 352x288 ...] [--json FILE]
 
 Average precision on labelled pictures with every picture padded to the file's shape, and with
 shapes followed; the pixels of the networks' inputs; and the engine's time for a 16:9 picture, both
-forms in turn.
+forms in turn. Then the same with the pictures made smaller, to the pixels of such cameras.
 """
 
 import argparse
@@ -43,20 +44,35 @@ class Subject:
             (lambda size: open_engine(path, replace(OPTIONS, size=size))) if follow else None,
         )
 
-    def find(self, image: U8) -> tuple[Found, int]:
-        """What it finds, and how many pixels the network's input has."""
+    def find(self, original: U8, most_pixels: float = np.inf) -> tuple[Found, int]:
+        """What it finds in the picture, made smaller first where it has more pixels, and how many
+        pixels the network's input has."""
+        image = shrunk(original, most_pixels)
         ((network, _),) = self.networks.groups([image])
         (boxes, scores), (transform,) = network.run([image])
         xyxy, score, class_id = self.processing.finish(boxes[0], scores[0], RULE)
-        height, width = image.shape[:2]
-        inside = transform.to_source(xyxy).clip(0, [width, height, width, height])
+        (tall, wide), (height, width) = original.shape[:2], image.shape[:2]
+        boxes_px = transform.to_source(xyxy) * np.array([wide / width, tall / height] * 2)
+        inside = boxes_px.clip(0, [wide, tall, wide, tall]).astype(np.float32)
         box = self.networks.letterbox.of(height, width)
-        return Found(inside.astype(np.float32), score, class_id), box.height * box.width
+        return Found(inside, score, class_id), box.height * box.width
 
 
-def accuracy(subject: Subject, images: Sequence[U8], truths: Sequence[Truth]) -> dict[str, Any]:
+def shrunk(image: U8, most_pixels: float) -> U8:
+    """With its shape, and no more pixels than that."""
+    height, width = image.shape[:2]
+    scale = min(1.0, (most_pixels / (height * width)) ** 0.5)
+    if scale == 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def accuracy(
+    subject: Subject, images: Sequence[U8], truths: Sequence[Truth], most_pixels: float = np.inf
+) -> dict[str, Any]:
     """AP50, AP, AP50 by class, and the mean of pixels."""
-    found, pixels = zip(*map(subject.find, images), strict=True)
+    found, pixels = zip(*(subject.find(image, most_pixels) for image in images), strict=True)
     metrics = evaluate(found, truths, len(subject.processing.class_names))
     named = metrics.named(subject.processing.class_names)
     return {"pixels": round(float(np.mean(pixels))), **named}
@@ -78,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare padding with following.")
     parser.add_argument("--data", required=True)
     parser.add_argument("--model", default="yolo_nas_n_int8")
+    parser.add_argument("--small", nargs="*", default=["352x288", "176x144"], metavar="WxH")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     path = resolve(arguments.model)
@@ -96,6 +113,10 @@ def main() -> None:
     }
     for name, subject in subjects.items():
         result[name] = accuracy(subject, images, truths)
+        for size in arguments.small:
+            width, height = map(int, size.split("x"))
+            small = accuracy(subject, images, truths, width * height)
+            result.setdefault(f"made {size}", {})[name] = small
     text = json.dumps(result, indent=2)
     print(text)
     if arguments.json:

@@ -31,7 +31,7 @@ from benchmarks import machine
 from pipeline import Pipeline
 from pipeline.config_file import parse_config
 from pipeline.core.messages import FrameMessage, decode
-from pipeline.load import GOLDEN
+from pipeline.gate import GOLDEN
 from pipeline.pace import WINDOW_S
 from pipeline.telemetry import Report
 from sinks.memory import MemorySink

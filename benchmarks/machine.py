@@ -1,4 +1,4 @@
-"""Where a number was measured: part of every result."""
+"""Where a number was measured, which is part of every result, and where the data for it lie."""
 
 import os
 import platform
@@ -10,6 +10,8 @@ import numpy as np
 import onnxruntime
 
 ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("EYRIE_DATA") or ROOT.parent / "shared")
+"""Recordings and pictures that are no part of the repository; see CONTRIBUTING.md, "Data"."""
 
 
 def describe() -> dict[str, str]:

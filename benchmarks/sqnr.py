@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    logging.getLogger("detectors.export").setLevel(logging.ERROR)
+    logging.getLogger("eyrie.detectors.export").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         graph = Graph.load(filled(arguments.variant, arguments.size, Path(folder)))
     histograms = collect(graph, activations(graph), noise(arguments.size))

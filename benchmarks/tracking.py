@@ -1,17 +1,22 @@
 """Milliseconds of one tracker update, on simulated crowds of walking people.
 
-    python -m benchmarks.tracking [--updates 1500]
-    python -m benchmarks.tracking --endurance [--frames 1000000]
+    python -m benchmarks.tracking [--updates 1500] [--json FILE]
+    python -m benchmarks.tracking --endurance [--frames 1000000] [--json FILE]
 
 Prints the median and the 95th percentile over all updates but the first hundred; with
-`--endurance`, time and memory of each tenth of a long run (15 minutes or so).
+`--endurance`, CPU time and memory of each tenth of a long run (15 minutes or so).
 """
 
 import argparse
+import json
 import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import describe
 from benchmarks.tracking_endurance import endure
 from pipeline.core.arrays import F32, I32
 from stages.tracking import Tracker
@@ -61,28 +66,42 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=1500)
     parser.add_argument("--endurance", action="store_true")
     parser.add_argument("--frames", type=int, default=1_000_000)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.endurance:
-        _print_endurance(arguments.frames)
-        return
-    updates = max(arguments.updates, WARM_UP + 1)
+        found: dict[str, Any] = {"parts": _endurance(arguments.frames)}
+    else:
+        found = _updates(max(arguments.updates, WARM_UP + 1))
+    if arguments.json is not None:
+        result = {"machine": describe(), **found}
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _updates(updates: int) -> dict[str, Any]:
+    found = {}
     for people in CROWDS:
         tracks, median_ms, p95_ms = measure(people, updates)
         print(
             f"{people} people: {tracks:.1f} tracks, median {median_ms:.3f} ms, p95 {p95_ms:.3f} ms"
         )
+        figures = {"tracks": tracks, "median_ms": median_ms, "p95_ms": p95_ms}
+        found[f"{people} people"] = {key: round(value, 3) for key, value in figures.items()}
+    return {"updates": updates, **found}
 
 
-def _print_endurance(frames: int) -> None:
+def _endurance(frames: int) -> list[dict[str, Any]]:
+    parts = []
     print(f"{'frames':>9}{'ids':>9}{'alive':>7}{'median ms':>11}{'p99 ms':>8}{'peak MB':>9}")
     done = 0
     for part in endure(frames):
         done += part.frames
+        parts.append(asdict(part))
         print(
             f"{done:>9}{part.ids:>9}{part.most_alive:>7}{part.median_ms:>11.3f}"
             f"{part.p99_ms:>8.3f}{part.peak_bytes / 1e6:>9.1f}",
             flush=True,
         )
+    return parts
 
 
 if __name__ == "__main__":

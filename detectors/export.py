@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import logging
 import math
 import warnings
 from pathlib import Path
@@ -27,8 +26,9 @@ from detectors.yolo_nas.fuse import fold_batch_norms
 from detectors.yolo_nas.heads import STRIDES
 from detectors.yolo_nas.model import YoloNASModule
 from detectors.yolo_nas.processing import Processing
+from pipeline.core.log import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 PRECISION_KEY = "eyrie.precision"
 PROVENANCE = ("data", "pictures_seen", "epoch", "seed")

@@ -1,4 +1,4 @@
-"""Streams that change while others run: the part of `Pipeline` that its callers use for it."""
+"""Changes of streams while others run: the part of `Pipeline` that its callers use for it."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -18,7 +18,8 @@ from pipeline.streams import State, Streams, id_in_use
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Ids of streams, and the keys outside `streams` that differ but need a new run."""
+    """The outcome of a reload: ids of streams, and the keys outside `streams` that differ but need
+    a new run."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -46,11 +47,11 @@ class Changeable(ABC):
 
     @abstractmethod
     def _running(self) -> Streams:
-        """The running set. Raises `RuntimeError` outside of the run."""
+        """The running set of streams. Raises `RuntimeError` outside of the run."""
 
     @property
     def streams(self) -> Mapping[str, State]:
-        """What each stream does, by id; without those that were removed."""
+        """The state of each stream by id, without those that were removed."""
         return self._running().states
 
     async def add(self, config: StreamConfig) -> None:
@@ -130,9 +131,9 @@ class Changeable(ABC):
 def check_streams(
     config: PipelineConfig, streams: Iterable[StreamConfig]
 ) -> dict[str, StreamConfig]:
-    """These streams in place of those of the configuration, by id, each `files` source as one for
-    each of its files. Raises `ConfigError` where they do not go with the rest, or where a device
-    that is to decode cannot be had. Reads folders."""
+    """Check these streams in place of those of the configuration -> them by id, each `files` source
+    as one for each of its files. Raises `ConfigError` where they do not go with the rest, or where
+    a device that is to decode cannot be had. Reads folders."""
     rest = {name: getattr(config, name) for name in PipelineConfig.model_fields}
     whole = parse_config({**rest, "streams": tuple(streams)})
     expanded = expand_streams(whole)
@@ -141,7 +142,7 @@ def check_streams(
 
 
 def compare(running: Mapping[str, StreamConfig], wanted: Mapping[str, StreamConfig]) -> Changes:
-    """What is to be done for the running streams to become the wanted ones."""
+    """Tell what is to be done for the running streams to become the wanted ones."""
     return Changes(
         added=tuple(stream_id for stream_id in wanted if stream_id not in running),
         removed=tuple(stream_id for stream_id in running if stream_id not in wanted),

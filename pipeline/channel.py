@@ -15,7 +15,7 @@ WhenFull = Literal["block", "drop_oldest", "drop_newest"]
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatistics:
-    """Counts since the channel was made; `waiting` is now."""
+    """The counts of a channel since it was made; `waiting` is the number of items in it now."""
 
     offered: int
     taken: int
@@ -72,7 +72,8 @@ class Channel(Generic[T]):
         return accepted
 
     def _place(self, item: T) -> tuple[T | None, bool]:
-        """Queue the item: what was dropped for it, and whether it was taken in."""
+        """Queue the item -> the item that was dropped for it, or None, and True if it was taken
+        in."""
         if self._closed or (
             len(self._items) == self._capacity and self._when_full != "drop_oldest"
         ):
@@ -85,18 +86,23 @@ class Channel(Generic[T]):
         self._items.append(item)
         return victim, True
 
-    def take_nowait(self) -> T | None:
-        """The oldest item, or None when there is none now."""
+    def take_first(self, wanted: Callable[[T], bool]) -> T | None:
+        """Take the oldest item that is wanted; None: there is none now. Those before it are
+        dropped, and not told to `on_drop`, for `wanted` knows: it is asked once of each, with the
+        lock held, after the item has left the channel. Never blocks."""
         with self._changed:
-            if not self._items:
-                return None
-            self._taken += 1
-            self._room.notify()
-            return self._items.popleft()
+            while self._items:
+                item = self._items.popleft()
+                self._room.notify()
+                if wanted(item):
+                    self._taken += 1
+                    return item
+                self._dropped += 1
+        return None
 
     def take(self, most: int, within_s: float | None = None) -> list[T]:
-        """Up to `most` items, oldest first. Blocks until there is one, the channel is finished, or
-        `within_s` is over; an empty list means one of the latter two."""
+        """Take up to `most` items, oldest first. Blocks until there is one, the channel is
+        finished, or `within_s` is over; an empty list means one of the latter two."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, within_s)
             taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
@@ -105,13 +111,13 @@ class Channel(Generic[T]):
             return taken
 
     def close(self) -> None:
-        """No more `put`; what waits can still be taken. Idempotent."""
+        """Accept no more items; those that wait can still be taken. Idempotent."""
         with self._changed:
             self._closed = True
             self._wake_all()
 
     def abort(self) -> None:
-        """Close, and drop what waits. Idempotent."""
+        """Close, and drop the items that wait. Idempotent."""
         with self._changed:
             self._closed = True
             victims = list(self._items)
@@ -141,6 +147,6 @@ class Channel(Generic[T]):
             return self._closed and not self._items
 
     def statistics(self) -> ChannelStatistics:
-        """A consistent snapshot of the counts."""
+        """The counts, as one consistent snapshot. Any thread."""
         with self._changed:
             return ChannelStatistics(self._offered, self._taken, self._dropped, len(self._items))

@@ -1,17 +1,19 @@
-"""What is told of a stream: detections to tracks, events and messages. No thread in here.
+"""The composer of a stream's messages: detections to tracks, events and messages. No thread in
+here.
 
 detections -> masks -> tracker -> plane -> lines and zones -> messages
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from pipeline.core.arrays import Bool
 from pipeline.core.clock import Clock, utc_datetime, utc_text
 from pipeline.core.detections import Detections
+from pipeline.core.errors import DownCause
 from pipeline.core.frame import FrameInfo
 from pipeline.core.frame_record import FrameRecord, PlaneRow, Told
 from pipeline.core.messages import (
@@ -24,7 +26,7 @@ from pipeline.core.messages import (
 from pipeline.core.seen import Seen
 from pipeline.core.tracks import Tracks
 from pipeline.lives import Life, Lives, rows
-from pipeline.stream import StreamDown, StreamEnded, StreamHealth, StreamUp
+from pipeline.stream_changes import StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import StreamAccount, StreamReport
 from pipeline.tell_events import EventTeller, moment_of
 from pipeline.tell_status import StatusTeller
@@ -34,16 +36,20 @@ from stages.evidence.base import Refer
 from stages.plane import PlaneStage
 from stages.zones import Happening, LineTotals, Rules, Site, ZonePicture
 
+_NOWHERE: Final = Site()
+"""The site of all streams that were removed: nobody asks it anything."""
+_ON_REQUEST: Final[tuple[DownCause, ...]] = ("paused", "restarted")
+
 
 class Composer:
-    """Turns the results of one stream, in order, into its messages.
+    """The maker of one stream's messages, out of its results in order. The publish thread.
 
     Detections below `score_threshold` are told only where they continue a confirmed track.
     """
 
     beats: bool
-    """Whether the stream has heartbeats. Repeated runs over what ends by itself give the same
-    messages, so that has none."""
+    """True if the stream has heartbeats. A stream that ends by itself has none: repeated runs give
+    the same messages."""
 
     def __init__(
         self,
@@ -65,6 +71,7 @@ class Composer:
         self._labels = labels
         self._tracker, self._plane = tracker, plane
         self._site = Site(rules)
+        self._totals = self._site.totals
         self._score_threshold = score_threshold
         self._clock = clock
         self._epoch = 0
@@ -74,10 +81,11 @@ class Composer:
         self._teller = Teller(account.stream_id, producer, labels, clock)
         self._status = StatusTeller(self._teller, account, self.report)
         self._events = EventTeller(self._teller, refer, plane)
+        self._made: list[Told] = []
 
     @property
     def refer(self) -> Refer | None:
-        """Who is asked for evidence of events."""
+        """The function that is asked for evidence of events; None: nobody."""
         return self._events.refer
 
     @refer.setter
@@ -97,9 +105,9 @@ class Composer:
     def frame(
         self, info: FrameInfo, detections: Detections, seen: Seen | None = None
     ) -> tuple[list[Told], Tracks]:
-        """The next frame's result, and what else its pixels told -> its messages, in order, and the
-        tracks to be drawn, with rows of these detections."""
-        messages: list[Told] = []
+        """Take the next frame's detections, and what else its pixels told -> its messages, in
+        order, and the tracks to be drawn, whose `detection_index` is of these detections."""
+        messages = self._made = list[Told]()
         if info.epoch != self._epoch:
             messages += self._gap(info.epoch)
         messages += self._happened(self._site.fit((info.width, info.height)))
@@ -119,65 +127,88 @@ class Composer:
         return messages, tracks if kept is None else _in_rows_of_all(tracks, kept)
 
     def up(self, change: StreamUp) -> list[Told]:
-        """The stream has come up."""
+        """Note that the stream came up -> its messages."""
         return self._status.up(change)
 
     def down(self, change: StreamDown) -> list[Told]:
-        """The stream has gone down, and will be tried again."""
-        return self._status.down(change)
+        """Note that the stream went down and will be tried again -> its messages. On request, all
+        its frames are told by then, so its events end too: nobody knows when it will go on."""
+        over = self._over("epoch") if change.cause in _ON_REQUEST else []
+        return over + self._status.down(change)
 
     def health(self, change: StreamHealth) -> list[Told]:
-        """Something is wrong with the stream's pictures, or no longer."""
+        """Note that something is wrong with the stream's pictures, or no longer -> its messages."""
         return self._status.health(change)
 
     def heartbeat(self, interval_s: float) -> list[Told]:
-        """Nothing need have changed: the account as of now. None for a stream without heartbeats,
-        and behind its end."""
+        """Make the heartbeat with the account as of now; [] for a stream without heartbeats, and
+        behind its end."""
         return self._status.heartbeat(interval_s) if self.beats else []
 
     def end(self, change: StreamEnded) -> list[Told]:
-        """The stream is over: ends of its events and its tracks, then the account."""
-        messages = self._happened(self._site.close("end_of_stream"))
-        messages += self._ended(self._lives.take(), "end_of_stream")
+        """End the stream -> the ends of its events and its tracks, then the account."""
+        self._made = []
+        messages = self._made = self._over("end_of_stream")
+        self._reset()
         return messages + self._status.end(change)
 
+    def made(self) -> list[Told]:
+        """The messages that a call of `frame` or `end` had made when it raised: they are counted,
+        so they must be sent."""
+        return self._made
+
+    def break_off(self, change: StreamEnded) -> list[Told]:
+        """End the stream where `end` has raised -> what that had made, and the account."""
+        return self._made + self._status.end(change)
+
     def change_rules(self, rules: Rules) -> list[Told]:
-        """Other lines, zones and masks from the next frame on; ends of events that are over by
-        that."""
+        """Set other lines, zones and masks, from the next frame on -> the ends of events that are
+        over by that."""
         return self._happened(self._site.change(rules))
 
     def go_on(self, rules: Rules, plane: PlaneStage | None, *, beats: bool) -> None:
         """Get ready for another epoch of the stream, with another configuration. Any thread, while
         no frame of it is on its way."""
         self.report.error, self.report.ended = None, False
+        if self._site is _NOWHERE:
+            self._site = Site(None, self._totals)
         self.beats = beats
         self._next_rules = rules
         self._plane = self._events.plane = plane
 
+    def retire(self) -> None:
+        """Keep the account, the report and the totals of the lines alone, for a stream whose end
+        was told and which may never come again. As for `go_on`."""
+        self._totals, self._site = self._site.totals, _NOWHERE
+        self._made, self.refer = [], None
+        self._plane = self._events.plane = None
+
     def snapshot(self) -> StreamReport:
-        """The report as of now."""
-        report = self.report
-        report.decoded, report.published, report.dropped = self.account.totals()
-        report.connections, report.times = self.account.connections, self.account.times
-        report.chaos, report.rest = self.account.chaos, self.account.rest
-        report.undecoded, report.decoder = self.account.undecoded, self.account.decoder
-        return report
+        """The report as of now, a copy. Any thread."""
+        return self.report.with_account(self.account)
 
     def _gap(self, epoch: int) -> list[Told]:
-        """A new epoch: nothing that was tracked before can be the same object."""
-        messages = self._happened(self._site.close("epoch"))
-        messages += self._ended(self._lives.take(), "epoch")
+        """Begin a new epoch: nothing that was tracked before can be the same object."""
+        messages = self._over("epoch")
         self._epoch = epoch
         if self._next_rules is not None:
             messages += self._happened(self._site.change(self._next_rules))
             self._next_rules = None
+        self._reset()
+        return messages
+
+    def _reset(self) -> None:
         for stage in (self._tracker, self._plane):
             if stage is not None:
                 stage.reset()
-        return messages
+
+    def _over(self, cause: Literal["epoch", "end_of_stream"]) -> list[Told]:
+        """End all events and tracks that are not over."""
+        messages = self._happened(self._site.close(cause))
+        return messages + self._ended(self._lives.take(), cause)
 
     def _rested_s(self, info: FrameInfo) -> float:
-        """How much of the time since the frame before, of the same epoch, was rest."""
+        """The seconds of rest since the frame before, of the same epoch."""
         last = self._last
         if last is None or last.epoch != info.epoch:
             return 0.0
@@ -199,7 +230,7 @@ class Composer:
     def _happened(
         self, happenings: Sequence[Happening], tracks: Tracks | None = None
     ) -> list[Told]:
-        """Events of the last frame; of its tracks, or behind it."""
+        """The events of the last frame: of its tracks, or, with None, behind it."""
         if not happenings or self._last is None:
             return []
         told = self._events.tell(happenings, self._last, tracks, self._site.lines)
@@ -271,7 +302,7 @@ def _masked_seen(seen: Seen | None, kept: Bool | None) -> Seen | None:
 
 
 def _in_rows_of_all(tracks: Tracks, kept: Bool) -> Tracks:
-    """The tracks of the detections that were kept, with rows of all."""
+    """The tracks of the kept detections, with `detection_index` into all of them."""
     index = tracks.detection_index
     of_kept = np.append(np.flatnonzero(kept), -1)  # what is only predicted has row -1
     return replace(tracks, detection_index=of_kept[index])

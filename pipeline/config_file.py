@@ -33,7 +33,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
 
 
 def read_keys(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The keys of a YAML file, None: no keys, with `--set` overrides applied. Nothing is checked
+    """Read the keys of a YAML file, None: no keys, and apply `--set` overrides. Nothing is checked
     yet, and `${NAME}` not filled. Raises `ConfigError`."""
     data = {} if path is None else _read_file(path)
     for override in overrides:
@@ -55,8 +55,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) -> PipelineConfig:
-    """Plain data, as from YAML, to a checked configuration. `${NAME}` is filled from `env`, and
-    left as it is without one. Raises `ConfigError`."""
+    """Check plain data, as from YAML -> the configuration. `${NAME}` is filled from `env`, and left
+    as it is without one. Raises `ConfigError`."""
     filled = dict(data) if env is None else _fill(data, "", env)
     try:
         return PipelineConfig.model_validate(filled)
@@ -72,7 +72,7 @@ def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) 
 
 
 class _Loader(yaml.SafeLoader):
-    """As `SafeLoader`, but a key given twice is refused, and a wrong value has its place."""
+    """A `SafeLoader` that refuses a key given twice, and says where a wrong value is."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -97,8 +97,8 @@ _QUOTED = re.compile(r"""(alias|anchor|handle|tag) ['"].*['"]""")
 
 
 def _read_yaml(text: str, where: str) -> Any:
-    """The data, or `ConfigError` with the problem and its place, but none of the text: a line that
-    cannot be read may hold a password."""
+    """Read YAML. Raises `ConfigError` with the problem and its place, but none of the text: a line
+    that cannot be read may hold a password."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -161,7 +161,8 @@ def _item(node: Any, step: str, path: str) -> Any:
 
 
 def _key_path(loc: tuple[int | str, ...], data: Any) -> str:
-    """`("sinks", 0, "kafka", "topic")` -> `sinks[0].topic`: tags of unions are no keys."""
+    """The path of a key: `("sinks", 0, "kafka", "topic")` -> `sinks[0].topic`, without tags of
+    unions."""
     path = ""
     node = data
     for step in loc:
@@ -195,7 +196,7 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """Pydantic's words, made plain."""
+    """The message of a pydantic error in plain words."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown key; allowed here: {', '.join(_allowed_keys(error['loc'][:-1]))}"

@@ -2,12 +2,12 @@
 
 import contextlib
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.core.clock import Clock
 from pipeline.core.errors import DecodeError, SourceError, SourceHung
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger, redact
@@ -16,16 +16,17 @@ from stages.base import Source
 log = get_logger(__name__)
 
 STOP_WITHIN_S: Final = 1.0
-"""How long a decoder that was told to stop may take, before it is abandoned."""
+"""The time that a decoder may take after `stop`, before it is abandoned."""
 GRACE_S: Final = 3.0
-"""How much longer than its own deadlines a decoder may take before it counts as hung: for the
-last packet, closing, and a machine that is busy."""
+"""The time beyond its own deadlines before a decoder counts as hung: for the last packet, closing,
+and a busy machine."""
 _LOOK_EVERY_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a source may show no sign of life: before its first packet, and after it."""
+    """The times for which a source may show no sign of life: before its first packet, and after
+    it."""
 
     open_s: float
     read_s: float
@@ -33,7 +34,7 @@ class Patience:
 
 
 class Connection:
-    """Decodes one source until it ends, fails, hangs, or is stopped.
+    """One decoder from its opening until it ends, fails, hangs, or is stopped.
 
     With `patience`, the source is made and decoded in a daemon thread of its own, and `run` only
     watches: its counts must move. A decoder that hangs in native code cannot be ended; it is left
@@ -49,6 +50,7 @@ class Connection:
         make_source: Callable[[], Source],
         take: Callable[[Source, Frame], bool],
         patience: Patience | None,
+        clock: Clock,
         on_look: Callable[[Source], object] = lambda _: None,
     ) -> None:
         self.stream_id = stream_id
@@ -56,7 +58,7 @@ class Connection:
         self.failure: SourceError | None = None
         self.abandoned = False
         self._make_source, self._take, self._patience = make_source, take, patience
-        self._on_look = on_look
+        self._clock, self._on_look = clock, on_look
         self._guard = threading.Lock()
         self._taking = self._stopping = self._done = False
         self._woken = threading.Event()
@@ -64,11 +66,12 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether its decoder's thread still runs."""
+        """True while the decoder's thread runs, also after it was abandoned."""
         return self._thread is not None and self._thread.is_alive()
 
     def run(self) -> None:
-        """Blocks until the connection is over; then `failure` says why, None: it just ended."""
+        """Decode, or watch the decoder, until the connection is over; then `failure` says why,
+        None: it just ended. Blocks."""
         if self._patience is None:
             self._decode()
             return
@@ -78,7 +81,7 @@ class Connection:
         self._watch(self._patience)
 
     def stop(self) -> None:
-        """End soon. Never blocks; any thread, any number of times."""
+        """Make `run` return soon. Never blocks; any thread, any number of times."""
         with self._guard:
             self._stopping = True
             source = self.source
@@ -121,12 +124,12 @@ class Connection:
                 return
 
     def _watch(self, patience: Patience) -> None:
-        signs, moved_s = 0, time.monotonic()
+        signs, moved_s = 0, self._clock.monotonic_s()
         stopped_s: float | None = None
         while not self._done:
             self._woken.wait(_LOOK_EVERY_S)
             self._woken.clear()
-            now_s, before = time.monotonic(), signs
+            now_s, before = self._clock.monotonic_s(), signs
             signs = self._signs()
             if self._taking or signs != before:
                 moved_s = now_s
@@ -143,12 +146,14 @@ class Connection:
                 self._on_look(self.source)
 
     def _signs(self) -> int:
-        """A number that changes while the decoder lives; 0 before its first packet."""
+        """The count of packets and pictures, which moves while the decoder lives; 0 before its
+        first packet."""
         counts = self.source.counts if self.source is not None else None
         return counts.packets_total + counts.decoded_total if counts is not None else 0
 
     def _abandon(self, limit_s: float | None) -> None:
-        """Unless it moved at the last moment. `limit_s` None: it did not heed `stop`."""
+        """Give the decoder up, unless it moved at the last moment. `limit_s` None: it did not heed
+        `stop`."""
         with self._guard:
             if self._taking or self._done:
                 return
@@ -161,7 +166,7 @@ class Connection:
 
 
 def _bare(error: SourceError) -> SourceError:
-    """Without what it came from: a traceback holds the decoder with all its pictures, in a circle
+    """The error without its traceback, which holds the decoder with all its pictures, in a circle
     that only the garbage collector opens, and it counts objects, not megabytes."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

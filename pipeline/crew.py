@@ -1,4 +1,4 @@
-"""The threads that detect, and how what they find stays in order."""
+"""The threads that detect, and the order in which their results go on."""
 
 import threading
 from collections.abc import Callable
@@ -13,14 +13,14 @@ Found = list[tuple[Frame, Detections]]
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What a crew does, all by its own threads.
+    """The work of a crew as functions, all of which its own threads call.
 
-    - `take`: the next batch; blocks; [] when there will never be another. One thread at a time.
-    - `detect`: what is found in it, frame by frame. As many threads at once as the crew has.
-    - `hand_on`: one thread at a time, batches in the order in which they were taken. May block.
-    - `note`: so many frames took so many seconds, waiting for what is behind them included. One
-      thread at a time.
-    - `end`: once, when every thread has been given [].
+    - `take`: gives the next batch; [] when there will be none. Blocks. One thread at a time.
+    - `detect`: finds what is in a batch, frame by frame. All threads of the crew at once.
+    - `hand_on`: passes a batch's results on. May block. One thread at a time, in order of taking.
+    - `note`: gets the frames of a batch and its seconds, with those of `hand_on`. One thread at a
+      time.
+    - `end`: is called once, when `take` has given [] to every thread.
     """
 
     take: Callable[[], list[Frame]]
@@ -50,9 +50,9 @@ class Crew:
         self._taken = 0
         self._changed = threading.Condition()
         self._waiting: dict[int, Found] = {}
-        """What was found, by the number of its batch."""
+        """Results that wait to be handed on, by the number of their batch."""
         self._next = 0
-        """Number of the batch that is handed on next."""
+        """The number of the batch that is handed on next."""
         self._handing_on = False
         self._at_work = size
 
@@ -62,7 +62,8 @@ class Crew:
         return self._at_work == 0
 
     def work(self) -> None:
-        """Batch after batch until there are no more. Raises what `detect` raises."""
+        """Do batches until there are no more: the whole work of one thread. Raises what `detect`
+        raises."""
         while self._do_one():
             pass
         with self._changed:
@@ -72,8 +73,8 @@ class Crew:
             self._duties.end()
 
     def _do_one(self) -> bool:
-        """A function of its own, so that nothing holds a batch's pixels while the thread waits for
-        the next one."""
+        """Do one batch. False: there are no more. A function of its own, so that nothing holds a
+        batch's pixels while the thread waits for the next one."""
         with self._taking:
             frames = self._duties.take()
             if not frames:
@@ -100,7 +101,7 @@ class Crew:
             self._changed.wait_for(lambda: len(self._waiting) < 2 * self.size)
 
     def _hand_on(self) -> None:
-        """As far as there is no gap, also what others finish meanwhile."""
+        """Hand on results up to the first gap, also what others finish meanwhile."""
         try:
             while (found := self._turn()) is not None:
                 self._duties.hand_on(found)

@@ -1,4 +1,4 @@
-"""From a spool to its sink: in order, again and again until confirmed."""
+"""The delivery from a spool to its sink: in order, again and again until confirmed."""
 
 import threading
 from collections.abc import Sequence
@@ -7,40 +7,53 @@ from typing import Final
 from pipeline.core.clock import Clock
 from pipeline.core.errors import Backpressure, Rejected, SinkError, SinkUnavailable
 from pipeline.core.log import get_logger
-from pipeline.outlet import unexpected
-from pipeline.supervise import Backoff, Repeats
+from pipeline.outlet import as_sink_error
+from pipeline.supervise import Retries
 from sinks.base import Outgoing, Sink
 from sinks.spool.spool import Spool
 
 log = get_logger(__name__)
 
 _MOST_PER_WRITE: Final = 256
+"""The most messages of one write."""
 _MOST_IN_FLIGHT: Final = 10_000
+"""The most messages that are written and not confirmed; they are held in memory."""
 _MOST_BYTES_IN_FLIGHT: Final = 16 << 20
+"""The bytes of such messages above which a flush comes first."""
 _IDLE_S: Final = 0.1
+"""The time of one wait for messages in the spool."""
 _FLUSH_EVERY_S: Final = 0.5
+"""The time between flushes while there is more to write."""
 _WRITING_PER_FLUSH: Final = 4
+"""The factor on the last flush's time that is written for before the next: a fifth is waiting."""
 _FLUSH_TIMEOUT_S: Final = 5.0
+"""The time limit of one flush; what it does not confirm is flushed again."""
 
 
 class Delivery:
-    """Reads messages from the spool, writes them to the sink, and acknowledges what a flush has
-    confirmed. One thread runs it.
+    """The way of messages from the spool to the sink, acknowledged once a flush has confirmed them.
+    One thread runs it.
 
     At most 10,000 messages or 16 MiB are written and not confirmed. While there is more to write, a
     flush comes every half second, or where flushes are slow, after four times as long as the last
     one took: so a far receiver is waited for a fifth of the time, not after each write.
 
     A message that the sink refuses by name becomes a dead letter. When the sink refuses everything,
-    or fails in a way that no sink should, nothing is let go: it is tried again after a pause, after
-    such a failure with a sink that was closed and opened again, from the last confirmed message on.
+    is gone, or fails in a way that no sink should, nothing is let go: it is tried again after a
+    pause, in the latter two cases with a sink that was closed and opened again, from the last
+    confirmed message on.
     """
 
     def __init__(
-        self, sink: Sink, spool: Spool, clock: Clock, linger_s: float, leave_after_s: float
+        self,
+        sink: Sink,
+        spool: Spool,
+        clock: Clock,
+        linger_s: float,
+        leave_after_s: float,
+        *,
+        retries: Retries | None = None,
     ) -> None:
-        self.trouble: str | None = None
-        """What keeps messages from being delivered now."""
         self.over = False
         """True once `run` has returned."""
         self._sink, self._spool, self._clock = sink, spool, clock
@@ -51,12 +64,15 @@ class Delivery:
         self._reached = 0
         self._first_unflushed_s = self._flushed_s = clock.monotonic_s()
         self._last_flush_s = 0.0
-        self._away = Backoff(first_s=0.2, longest_s=5.0)
-        self._refused = Backoff(first_s=1.0, longest_s=60.0)
-        self._repeats = Repeats(60.0, clock.monotonic_s)
+        self._retries = retries or Retries(clock.monotonic_s)
         self._leaving = threading.Event()
         self._stored = threading.Event()
         self._leave_s = float("inf")
+
+    @property
+    def trouble(self) -> str | None:
+        """The reason why messages are not delivered now; None: they are. Any thread."""
+        return self._retries.trouble
 
     def open(self) -> None:
         """Connect for the first time. A receiver that is away is tried again later; `Rejected` is
@@ -65,12 +81,12 @@ class Delivery:
             self._sink.open()
         except SinkUnavailable as error:
             log.warning("%s; its messages are spooled until it is there", error)
-            self.trouble = str(error)
+            self._retries.trouble = str(error)
         else:
             self._is_open = True
 
     def stored(self) -> None:
-        """No more messages will be appended. Any thread."""
+        """Expect no more messages to be appended. Any thread."""
         self._leave_s = self._clock.monotonic_s() + self._leave_after_s
         self._stored.set()
 
@@ -79,7 +95,7 @@ class Delivery:
         self._leaving.set()
 
     def run(self) -> None:
-        """Until everything is stored and delivered, or it is time to leave."""
+        """Deliver until everything is stored and delivered, or it is time to leave. Blocks."""
         while not self._leaving.is_set() and self._clock.monotonic_s() < self._leave_s:
             try:
                 if not self._turn():
@@ -89,11 +105,11 @@ class Delivery:
                 break
             except Exception as error:
                 log.debug("sink %r", self._sink.name, exc_info=True)
-                self._start_over(unexpected(self._sink.name, error))
+                self._start_over(as_sink_error(self._sink.name, error))
         self.over = True
 
     def _turn(self) -> bool:
-        """One step. False: all is done."""
+        """Do one step. False: all is done."""
         if not self._is_open:
             self._connect()
             return True
@@ -112,7 +128,7 @@ class Delivery:
 
     @property
     def _laden(self) -> bool:
-        """As much is in flight as may be."""
+        """True if as much is in flight as may be."""
         return (
             len(self._in_flight) >= _MOST_IN_FLIGHT or self._bytes_in_flight > _MOST_BYTES_IN_FLIGHT
         )
@@ -138,7 +154,7 @@ class Delivery:
             self._is_open = True
 
     def _write(self, messages: Sequence[Outgoing]) -> None:
-        """Until they are written, refused, or it is time to leave."""
+        """Write messages until the sink has taken or refused them, or it is time to leave."""
         rest = list(messages)
         while rest and self._goes_on():
             try:
@@ -163,7 +179,7 @@ class Delivery:
         return not self._leaving.is_set() and self._clock.monotonic_s() < self._leave_s
 
     def _flush(self) -> bool:
-        """Whether everything in flight is confirmed now."""
+        """Flush -> True if everything in flight is confirmed now."""
         began_s = self._clock.monotonic_s()
         while self._in_flight:
             try:
@@ -173,7 +189,7 @@ class Delivery:
                 if len(rest) == len(self._in_flight):
                     return False
                 self._in_flight = rest
-            except SinkError as error:
+            except (Backpressure, SinkUnavailable) as error:
                 self._pause(error)
                 return False
             else:
@@ -182,9 +198,7 @@ class Delivery:
         self._bytes_in_flight = 0
         self._flushed_s = self._clock.monotonic_s()
         self._last_flush_s = self._flushed_s - began_s
-        self.trouble = None
-        self._away.succeed()
-        self._refused.succeed()
+        self._retries.succeed()
         return True
 
     def _flush_timeout_s(self) -> float:
@@ -192,8 +206,8 @@ class Delivery:
         return max(0.1, min(_FLUSH_TIMEOUT_S, left_s))
 
     def _bury(self, messages: list[Outgoing], error: Rejected) -> list[Outgoing]:
-        """Those that the error names become dead letters: the others. Where it names none, the sink
-        itself is refused: all of them, after a pause."""
+        """Make dead letters of the messages that the error names -> the others. Where it names
+        none, the sink itself is refused: all of them, after a pause."""
         named = set(error.message_ids)
         refused = [message for message in messages if message.message_id in named]
         if not refused:
@@ -204,7 +218,7 @@ class Delivery:
         return [message for message in messages if message.message_id not in named]
 
     def _start_over(self, error: SinkError) -> None:
-        """What the sink holds is unknown: a new start, from the last confirmed message on."""
+        """Start anew from the last confirmed message on, as what the sink holds is unknown."""
         self._is_open = False
         self._in_flight, self._bytes_in_flight, self._reached = [], 0, 0
         try:
@@ -214,13 +228,5 @@ class Delivery:
         self._pause(error)
 
     def _pause(self, error: SinkError) -> None:
-        self.trouble = str(error)
-        if isinstance(error, Backpressure):
-            pause_s = error.retry_after_s
-        else:
-            pause_s = (self._away if error.retryable else self._refused).pause_s()
-        again = self._repeats.note(type(error).__name__)
-        if again is not None:
-            log.warning("%s; trying again in %.1f s%s", error, pause_s, again)
         left_s = self._leave_s - self._clock.monotonic_s()
-        self._leaving.wait(max(0.0, min(pause_s, left_s)))
+        self._retries.pause(error, self._leaving, left_s)

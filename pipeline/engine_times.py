@@ -1,4 +1,5 @@
-"""How long the engine takes for a batch, learned from the batches that it did. No thread in here.
+"""The time that the engine takes for a batch, learned from the batches that it did. No thread in
+here.
 
 The times are those from the taking of a batch until the engine is done with it, so they have in
 them whatever it waits for: the cores, and the batches beside it.
@@ -10,27 +11,32 @@ from statistics import median
 from typing import Final
 
 KEPT: Final = 15
-"""Times of one batch size."""
+"""Times that are kept of each batch size."""
 WARM_UP: Final = 10
-"""The first batches, which say nothing of the others."""
+"""Batches that are left out at the start: an engine makes itself ready in them."""
 FORGET_S: Final = 30.0
+"""The age at which a time is forgotten, for engines change as they heat up."""
 FADE_S: Final = 10.0
-"""An observation of that age counts for 1/e of a new one."""
+"""The age at which an observation counts for 1/e of a new one."""
 RECENT: Final = 9
-"""Batches whose median says how fast the engine is now: five slow ones count, four are a hiccup."""
+"""The batches whose median says how fast the engine is now: five slow ones count, four do not."""
 SPREAD_OF: Final = 200
+"""The number of last batches from which the spread is told."""
 SURE_AFTER: Final = 30
+"""The number of batches from which on the spread is told: one in forty needs about as many."""
 SPREAD_AT: Final = 0.975
-"""Of `SPREAD_OF` batches, this share took no longer than `most_s`."""
+"""The share of the last `SPREAD_OF` batches that took no longer than `most_s`."""
 SHIFT: Final = 1.25
-"""An engine that is so many times slower or faster than it was has changed for every batch size."""
+"""The factor of slower or faster from which on an engine has changed for every batch size."""
 LEAST_SPREAD: Final = 1.1
+"""The smallest spread that is believed: a calm minute promises nothing for the next."""
 FIRST_SPREAD: Final = 1.5
-"""Until so many batches as `SURE_AFTER` are known."""
+"""The spread until `SURE_AFTER` batches are known."""
 
 
 class EngineTimes:
-    """`expected_s(n)` of a batch of n frames, and `most_s(n)`, which one in forty exceeds.
+    """The learned time of a batch of n frames: `expected_s(n)`, and `most_s(n)`, which one in forty
+    exceeds.
 
     The expectation is `pace * (fixed + each * n)`, fixed and each at least 0. The line goes through
     the medians of the last `KEPT` times of each batch size, none older than `FORGET_S` and new ones
@@ -44,30 +50,30 @@ class EngineTimes:
         self._cold = WARM_UP
         self._times: dict[int, deque[tuple[float, float]]] = {}
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=RECENT)
-        """(second, frames, time), for any batch size."""
+        """(second, frames, time in s) of the last batches of any size."""
         self._medians: dict[int, float] = {}
-        """Of each size, when last learned."""
+        """The median time in s of each batch size, when last learned."""
         self._ratios: deque[float] = deque(maxlen=SPREAD_OF)
         self._fixed_s = self._each_s = 0.0
         self._pace, self._spread = 1.0, FIRST_SPREAD
 
     @property
     def known(self) -> bool:
-        """False until so many batches were noted that a hiccup is none among them."""
+        """True once enough batches were noted that one hiccup does not count."""
         return self._each_s + self._fixed_s > 0
 
     @property
     def sure(self) -> bool:
-        """Whether enough batches were noted to tell their spread."""
+        """True once enough batches were noted to tell their spread."""
         return len(self._ratios) >= SURE_AFTER
 
     @property
     def spread(self) -> float:
-        """`most_s` over `expected_s`."""
+        """The ratio of `most_s` to `expected_s`, 1 or more."""
         return self._spread
 
     def note(self, frames: int, took_s: float, now_s: float) -> None:
-        """A batch of so many frames took so long. Quick: `learn` does the work."""
+        """Note that a batch of so many frames took `took_s`. Quick: `learn` does the work."""
         if self._cold > 0:
             self._cold -= 1
             return
@@ -79,7 +85,7 @@ class EngineTimes:
             self._ratios.append(took_s / max(self.expected_s(frames), 1e-9))
 
     def learn(self, now_s: float) -> None:
-        """Make something of what was noted; a few times a second is enough."""
+        """Fit the times to what was noted; a few times a second is enough."""
         self._forget(now_s)
         if len(self._recent) < RECENT // 2 + 1 and not self.known:
             return
@@ -91,11 +97,11 @@ class EngineTimes:
             self._spread = max(ordered[math.ceil(SPREAD_AT * len(ordered)) - 1], LEAST_SPREAD)
 
     def expected_s(self, frames: int) -> float:
-        """Of a batch of so many frames; 0 as long as nothing is known."""
+        """The expected time in s of a batch of so many frames; 0 until something is known."""
         return self._pace * self._line_s(frames)
 
     def most_s(self, frames: int) -> float:
-        """The same, with the spread of the last batches."""
+        """The time in s that one batch of so many frames in forty exceeds."""
         return self._spread * self.expected_s(frames)
 
     def _line_s(self, frames: int) -> float:
@@ -109,7 +115,7 @@ class EngineTimes:
                 del self._times[frames]
 
     def _shift(self) -> None:
-        """Where the engine has changed for the sizes in use, change what is known of all."""
+        """Scale the older times of all sizes where the engine has changed for the sizes in use."""
         known = [(frames, took_s) for _, frames, took_s in self._recent if frames in self._medians]
         if len(known) <= RECENT // 2:
             return
@@ -123,7 +129,7 @@ class EngineTimes:
                     times[place] = (at_s, took_s * factor)
 
     def _fit(self, now_s: float) -> None:
-        """A line by weighted least squares. One pseudo-observation keeps its slope at a frame's
+        """Fit a line by weighted least squares. One pseudo-observation keeps its slope at a frame's
         share of the mean where the sizes do not tell."""
         self._medians = {n: median(s for _, s in times) for n, times in self._times.items()}
         points = []

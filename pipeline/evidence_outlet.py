@@ -1,5 +1,7 @@
-"""Between the pipeline and the folder of evidence: a bounded queue, a thread, an account."""
+"""The outlet to the folder of evidence: a bounded queue, a thread, an account."""
 
+import errno
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -11,29 +13,33 @@ from pipeline.core.log import get_logger
 from pipeline.outlet import Loop
 from pipeline.supervise import Repeats
 from pipeline.telemetry import EvidenceReport
-from stages.evidence.base import ClipJob, EvidenceKind, Job, Missing
+from stages.evidence.base import ClipJob, Job, Missing
 from stages.evidence.files import write
 from stages.evidence.keep import Keeper
+from stages.evidence.room import NO_SPACE, DiskRoom
 
 log = get_logger(__name__)
 
 NAME: Final = "evidence"
-_LOOK_EVERY_S: Final = 30.0
-"""How often files that have become too old are looked for, while nothing is written."""
+LOOK_EVERY_S: Final = 2.0
+"""The time between two looks for files that have become too old, and for room on the disk, while
+nothing is written."""
 MOST_WAITING_BYTES: Final = 128 << 20
-"""Of pictures and packets that wait for the writer. Where pictures of 4K make more, they go."""
+"""The most bytes of pictures and packets that wait for the writer. What is more, as of pictures in
+4K, is dropped."""
 
 
 class EvidenceOutlet:
-    """Writes what events refer to. Never holds anything up: what it has no room for is dropped and
-    counted, and a file that cannot be written too.
+    """The writer of the files that events refer to. It never holds anything up: what it has no room
+    for is dropped and counted, and a file that cannot be written too.
 
-    A file takes one of `capacity` places from its reservation on: a clip also while its video is
-    still to come. `reserve`, `release` and `submit` are for any thread and never block.
+    A file takes one of `capacity` places from its reservation on, and room on the disk as far as
+    that was seen last: a clip also while its video is still to come. `reserve`, `release` and
+    `submit` are for any thread and never block.
     """
 
     def __init__(self, folder: Path, keeper: Keeper, capacity: int) -> None:
-        self._folder, self._keeper = folder, keeper
+        self._folder, self._keeper, self._room = folder, keeper, DiskRoom(folder)
         self._capacity = capacity
         self._channel: Channel[Job] = Channel(capacity, "block")
         self._lock = threading.Lock()
@@ -46,7 +52,7 @@ class EvidenceOutlet:
 
     @property
     def loops(self) -> list[Loop]:
-        """What is to be run, in a thread of its own."""
+        """The work of the outlet, for a thread of its own."""
         return [(NAME, self.run)]
 
     def open(self) -> None:
@@ -58,27 +64,36 @@ class EvidenceOutlet:
             probe.touch()
             probe.unlink()
             self._keeper.open()
+            self._room.look()
         except OSError as error:
             where = f"evidence.folder {self._folder}"
             raise SinkUnavailable(NAME, f"{where}: {error.strerror}") from error
 
-    def reserve(self, kind: EvidenceKind) -> bool:
-        """See `stages.evidence.desk.Writer`."""
+    def reserve(self, path: str, size_bytes: int) -> Missing | None:
+        """Reserve room for a file; see `stages.evidence.desk.Writer`."""
         with self._lock:
+            why: Missing | None = None
             if self._taken >= self._capacity or self._waiting_bytes >= MOST_WAITING_BYTES:
-                self._dropped["writer_busy"] += 1
-                return False
-            self._taken += 1
-            return True
+                why = "writer_busy"
+            elif not self._room.promise(path, size_bytes):
+                why = "disk_full"
+            if why is None:
+                self._taken += 1
+            else:
+                self._dropped[why] += 1
+        if why == "disk_full":
+            self._say(f"no room for {path}", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        return why
 
-    def release(self, kind: EvidenceKind, why: Missing) -> None:
-        """See `stages.evidence.desk.Writer`."""
+    def release(self, path: str, why: Missing) -> None:
+        """Give reserved room back; see `stages.evidence.desk.Writer`."""
+        self._room.settle(path)
         with self._lock:
             self._taken -= 1
             self._dropped[why] += 1
 
     def submit(self, job: Job) -> bool:
-        """See `stages.evidence.desk.Writer`. The place that was reserved is free in the channel."""
+        """Hand in a file's job; see `stages.evidence.desk.Writer`. Its place was reserved."""
         size_bytes = job.size_bytes
         with self._lock:
             fits = self._waiting_bytes + size_bytes <= MOST_WAITING_BYTES or not self._waiting_bytes
@@ -88,14 +103,15 @@ class EvidenceOutlet:
                 return True
             self._taken -= 1
             self._dropped[why] += 1
-            return False
+        self._room.settle(job.path)
+        return False
 
     def close(self) -> None:
-        """No more jobs; what waits is written. Any thread, any number of times."""
+        """Take no more jobs; those that wait are written. Any thread, any number of times."""
         self._channel.close()
 
     def abort(self) -> None:
-        """Give up what waits. Any thread."""
+        """Drop the jobs that wait. Any thread."""
         with self._lock:
             self._aborted = True
             given_up = self._channel.statistics().waiting
@@ -107,12 +123,15 @@ class EvidenceOutlet:
     def run(self) -> None:
         """Write until the channel is finished. Blocks; a thread of its own."""
         while not self._channel.finished:
-            for job in self._channel.take(1, _LOOK_EVERY_S):
-                self._write(job)
+            fits = True
+            for job in self._channel.take(1, LOOK_EVERY_S):
+                fits = self._write(job)
                 with self._lock:
                     self._taken -= 1
                     self._waiting_bytes -= job.size_bytes
             self._clear_out()
+            if fits:
+                self._look()
 
     def report(self) -> EvidenceReport:
         """The account as of now. Any thread."""
@@ -127,19 +146,32 @@ class EvidenceOutlet:
                 note=self._why,
             )
 
-    def _write(self, job: Job) -> None:
+    def _write(self, job: Job) -> bool:
+        """Write one file. False: the disk is full."""
         try:
             size_bytes = write(self._folder, job)
         except Exception as error:  # noqa: BLE001 - of codecs in C any; no run ends by it; it is told
+            is_full = isinstance(error, OSError) and error.errno in NO_SPACE
+            self._room.settle(job.path)
+            if is_full:
+                self._room.exhausted()
             with self._lock:
-                self._dropped["failed"] += 1
+                self._dropped["disk_full" if is_full else "failed"] += 1
             self._say(f"{job.path} could not be written", error)
-            return
+            return not is_full
+        self._room.settle(job.path, size_bytes)
         self._keeper.add(self._folder / job.path, size_bytes)
         with self._lock:
             self._written[job.kind] += 1
             self._bytes += size_bytes
             self._cut += isinstance(job, ClipJob) and job.is_cut
+        return True
+
+    def _look(self) -> None:
+        try:
+            self._room.look()
+        except OSError as error:
+            self._say(f"the room left in {self._folder} cannot be told", error)
 
     def _clear_out(self) -> None:
         try:
@@ -148,10 +180,11 @@ class EvidenceOutlet:
             self._say("old files could not be deleted", error)
 
     def _say(self, what: str, error: Exception) -> None:
-        why = error.strerror if isinstance(error, OSError) else f"{error}"
-        text = f"evidence: {what}: {why or type(error).__name__}"
+        said = error.strerror if isinstance(error, OSError) else f"{error}"
+        why = said or type(error).__name__
+        text = f"evidence: {what}: {why}"
         with self._lock:
             self._why = text
-        more = self._repeats.note(what if isinstance(error, OSError) else f"{why}")
+        more = self._repeats.note(why)
         if more is not None:
             log.error("%s%s", text, more)

@@ -10,8 +10,8 @@ from pipeline.config import StreamConfig
 from pipeline.core.clock import Clock
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.messages import DropReason
+from pipeline.gate import Gate
 from pipeline.lane import Lane
-from pipeline.load import Gate
 from pipeline.telemetry import StreamAccount
 from stages.base import Counts, Decoder, Rest, Source
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from stages.motion_gate import MotionGate
 
 Say = Callable[[int, str, str], None]
-"""Logs (level, kind, text), each kind not too often."""
+"""A logger of (level, kind, text) that says each kind not too often."""
 
 
 class Intake:
-    """What of a stream's frames the engine is to see.
+    """The way of one stream's frames from the decoder into its lane: counted, looked at, left out.
 
     A frame is left out where the stream is at rest (`motion_gate` of its configuration), and where
     the engine does not keep up (`gate`); the others wait in `lane`. Every frame is counted in
@@ -38,7 +38,7 @@ class Intake:
         condition: threading.Condition,
         stopping: threading.Event,
         say: Say,
-        clock: Clock | None = None,
+        clock: Clock,
         ring: "PacketRing | None" = None,
     ) -> None:
         self.account = account
@@ -57,13 +57,13 @@ class Intake:
         self._stopping, self._say, self._ring = stopping, say, ring
         self._motion = _motion_gate(config, account)
         self.kept = 0
-        """Frames taken in."""
+        """The number of frames taken in, with those left out at rest or for load."""
         self._damaged = self._skipped = 0
         self._first_seq = 0
         self._times_before, self._undecoded_before = account.times, account.undecoded
 
     def begin(self) -> int:
-        """A connection begins -> `seq` of its first frame."""
+        """Begin a connection -> `seq` of its first frame."""
         self._damaged = self._skipped = 0
         self._times_before = self.account.times
         self._undecoded_before = self.account.undecoded
@@ -71,12 +71,12 @@ class Intake:
         return self._first_seq
 
     def end(self, counts: Counts) -> None:
-        """The connection is over, with these counts."""
+        """End the connection, whose source has these counts."""
         self._count_left_out(self._first_seq + counts.decoded_total, counts)
         self.account.times = counts.times.after(self._times_before)
 
     def count(self, source: Source, info: FrameInfo) -> None:
-        """A frame has come out of the decoder."""
+        """Count a frame that has come out of the decoder, and those left out before it."""
         self._count_left_out(info.seq, source.counts)
         self.account.times = source.counts.times.after(self._times_before)
         self.account.decode()
@@ -85,8 +85,8 @@ class Intake:
         self._note_decoder(source.counts.decoder)
 
     def take(self, frame: Frame) -> None:
-        """Into the lane, unless it is left out. Blocks while the lane of a file is full. Behind the
-        last frame that is wanted, the stream is stopping."""
+        """Put a frame into the lane, unless it is left out. Blocks while the lane of a file is
+        full. The last one of `max_frames` sets `stopping`."""
         admitted = self._look(frame)
         if admitted is None:
             self.account.drop(frame.info.seq, "at_rest")
@@ -99,7 +99,7 @@ class Intake:
             self._stopping.set()
 
     def _look(self, frame: Frame) -> Frame | None:
-        """The frame as it goes on; None: the stream is at rest."""
+        """Ask the motion gate -> the frame as it goes on; None: the stream is at rest."""
         motion, info = self._motion, frame.info
         if motion is None:
             return frame
@@ -110,8 +110,8 @@ class Intake:
         return replace(frame, info=replace(info, rested_ns=motion.rested_ns))
 
     def _count_left_out(self, seq: int, counts: Counts) -> None:
-        """Frames before `seq` that the source left out: damaged, above the frame rate, or not given
-        any more when it was stopped."""
+        """Count the frames before `seq` that the source left out: damaged, above the frame rate, or
+        not given any more when it was stopped."""
         self.account.chaos = counts.chaos
         self.account.undecoded = self._undecoded_before + counts.undecoded_total
         while self.account.next_seq < seq:
@@ -142,14 +142,15 @@ class Intake:
         self._leave_out(frame, "late")
 
     def _leave_out(self, frame: Frame, reason: DropReason) -> None:
-        """A frame that the engine was to see: at rest, another one has to do instead."""
+        """Drop a frame that the engine was to see. At rest, the motion gate lets the next one
+        through instead."""
         if self._motion is not None:
             self._motion.owe()
         self.account.drop(frame.info.seq, reason)
 
 
 def _motion_gate(config: StreamConfig, account: StreamAccount) -> "MotionGate | None":
-    """The gate that is configured; it goes on with the account's counts."""
+    """The configured motion gate, which goes on with the account's counts; None: there is none."""
     given = config.motion_gate
     if given is None or not given.enabled:
         if account.rest is not None:

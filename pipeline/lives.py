@@ -1,5 +1,4 @@
-"""The tracks of one stream that were told and are not over: what frame and end messages say of
-them."""
+"""The published tracks of one stream that are not over: what frame and end messages say of them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,12 @@ from pipeline.core.messages import track_uid
 from pipeline.core.tracks import Tracks
 
 _SCALES: Final = np.array([100.0, 100.0, 100.0, 100.0, 10_000.0])
-"""Of x1, y1, x2, y2, score: what is left of them are whole numbers."""
+"""The factors of x1, y1, x2, y2 and score by which they are rounded: 2 and 4 decimal places."""
 
 
 @dataclass(slots=True)
 class Life:
-    """A told track: its class by the last vote, and the first and the last of its `frames`."""
+    """A published track: its class by the last vote, and the first and the last of its `frames`."""
 
     track_id: int
     uid: str
@@ -31,22 +30,23 @@ class Life:
 
     @property
     def age_ms(self) -> float:
-        """Media time from its first frame to its last. A track lives within one epoch."""
+        """The media time in ms from the track's first frame to its last, both of one epoch."""
         return (self.last.pts_ns - self.first.pts_ns) / 1e6
 
 
 class Lives:
-    """Told tracks by id, from the first frame that tells them until they are taken out."""
+    """The published tracks of one stream by id, from the first frame that tells them until they are
+    taken out."""
 
     def __init__(self, run_id: str, stream_id: str) -> None:
         self._run_id, self._stream_id = run_id, stream_id
         self.begun: list[Life] = []
-        """Those of the last `see` that were not there before."""
+        """The tracks that the last `see` was the first to tell."""
         self._lives: dict[int, Life] = {}
 
     def see(self, info: FrameInfo, tracks: Tracks) -> dict[int, Life]:
-        """The next frame: the lives of its tracks by the index of their detections. A track that is
-        only predicted is not told."""
+        """Note the tracks of the next frame -> their lives by the index of their detections. A
+        track that is only predicted is left out."""
         self.begun = []
         seen = {}
         lives = self._lives
@@ -65,7 +65,7 @@ class Lives:
         return seen
 
     def take(self, track_ids: Sequence[int] | None = None) -> list[Life]:
-        """Those that are over, and known no more; None: all. Ids that were never told are left
+        """Take out the tracks that are over; None: all. Ids that were never published are left
         out."""
         over = list(self._lives) if track_ids is None else track_ids
         return [self._lives.pop(track_id) for track_id in over if track_id in self._lives]
@@ -79,10 +79,9 @@ def rows(
     least: float,
     places: Mapping[int, PlaneRow],
 ) -> list[DetectionRow]:
-    """The detections of frame `info` that are told: those of score `least` and above, and those
-    that continue one of the tracks `seen`; `places`: where these are on the plane. Scores are
-    rounded to 4 places, boxes to 2, before they are judged. What is not finite is no detection
-    and is not told."""
+    """The rows of frame `info`: those of score `least` and above, and those that continue one of
+    the tracks `seen`; `places`: where these are on the plane. Scores are rounded to 4 places, boxes
+    to 2, before they are judged. What is not finite is no detection and is not told."""
     table = np.empty((len(found), 5))  # in double precision, where 0.1 prints as 0.1
     table[:, :4], table[:, 4] = found.xyxy, found.score
     all_finite = math.isfinite(np.vdot(table, table))  # no square of a float32 overflows here

@@ -1,4 +1,4 @@
-"""From the section `model` of a configuration to a detector on an engine, proved."""
+"""A proved detector on an engine out of the section `model`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,14 @@ from detectors.yolo_nas.detector import YoloNasDetector, resolve
 from detectors.yolo_nas.gpu_detector import YoloNasCudaDetector, takes_tensors
 from pipeline.config import ModelConfig, PipelineConfig
 from pipeline.core.errors import EngineLoadError
+from stages.privacy import LEAST_SCORE
 
 
 def engine_options(config: PipelineConfig) -> EngineOptions:
-    """What the configuration asks of the engine.
+    """The options of the engine that the configuration asks for.
 
-    Where it says no hint, it is `throughput` when batches of several frames can be expected: not
-    for a lone live stream, whose frames come one at a time.
+    The default hint is `throughput` when batches of several frames can be expected: not for a lone
+    live stream, whose frames come one at a time.
     """
     model, streams = config.model, config.streams
     alone = len(streams) == 1 and streams[0].live
@@ -30,6 +31,23 @@ def engine_options(config: PipelineConfig) -> EngineOptions:
         cache=model.cache,
         integer_input=True,
     )
+
+
+def make_run_detector(
+    config: PipelineConfig, options: EngineOptions | None = None
+) -> YoloNasDetector:
+    """Load the detector of a run: it finds what messages, the tracker or privacy need. `options`:
+    by default those of `engine_options`. Raises `EngineLoadError`."""
+    waits = not any(stream.live for stream in config.streams)
+    options = options or engine_options(config)
+    return make_detector(config.model, _least_score(config), options, waits=waits)
+
+
+def _least_score(config: PipelineConfig) -> float:
+    model, tracking = config.model, config.tracking
+    least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
+    hides = any(config.privacy_of(stream) != "off" for stream in config.streams)
+    return min(least, LEAST_SCORE) if hides or config.privacy != "off" else least
 
 
 def make_detector(

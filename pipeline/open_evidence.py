@@ -1,8 +1,9 @@
-"""The sections `evidence` and `privacy` to what becomes of pixels: for the runner."""
+"""The evidence outlet and each stream's `Pixels` out of the sections `evidence` and `privacy`."""
 
 from collections.abc import Sequence
 
 from pipeline.config import ClipConfig, PipelineConfig, StreamConfig, StreamEvidenceConfig
+from pipeline.core.clock import SECOND_NS
 from pipeline.core.errors import ConfigError
 from pipeline.evidence_outlet import EvidenceOutlet
 from pipeline.pixels import Pixels
@@ -10,12 +11,12 @@ from sinks.paths import file_stem
 from stages.evidence.desk import Desk, Wanted
 from stages.evidence.keep import Keeper
 from stages.evidence.ring import PacketRing
-from stages.privacy import LEAST_SCORE, Shade, person_classes
-from stages.sources.timing import SECOND_NS
+from stages.privacy import Shade, person_classes
 
 
 def make_evidence_outlet(config: PipelineConfig) -> EvidenceOutlet | None:
-    """What writes evidence; nothing is opened. None: the configuration keeps none."""
+    """Make the outlet that writes evidence; nothing is opened. None: the configuration keeps
+    none."""
     section = config.evidence
     if section is None:
         return None
@@ -32,8 +33,8 @@ def make_pixels(
     labels: Sequence[str],
     outlet: EvidenceOutlet | None,
 ) -> Pixels:
-    """What becomes of the pixels of a stream, by a detector with these labels. Raises `ConfigError`
-    where people are to be hidden and it would not find any."""
+    """Make the `Pixels` of a stream, for a detector with these labels. Raises `ConfigError` where
+    people are to be hidden and it would not find any."""
     hidden, wanted = config.privacy_of(stream), config.evidence_of(stream)
     shade = None
     if hidden != "off":
@@ -42,12 +43,6 @@ def make_pixels(
     if outlet is not None and wanted is not None:
         desk = _desk(stream.id, wanted, outlet)
     return Pixels(shade, desk)
-
-
-def least_score(config: PipelineConfig, least: float) -> float:
-    """What the detector is to find at least: for privacy, also what nobody is told of."""
-    hides = any(config.privacy_of(stream) != "off" for stream in config.streams)
-    return min(least, LEAST_SCORE) if hides or config.privacy != "off" else least
 
 
 def _findable_people(config: PipelineConfig, labels: Sequence[str]) -> frozenset[int]:

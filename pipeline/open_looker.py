@@ -1,4 +1,4 @@
-"""The keys `camera_motion` and `appearance` to what looks at the pixels: for the runner."""
+"""Lookers, which tell trackers of the pixels, out of `camera_motion` and `appearance`."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ _MODEL = "tracking.appearance.model"
 
 
 def open_embedder(config: PipelineConfig, stack: "ExitStack") -> "Embedder | None":
-    """The model of appearance of all streams, which `stack` closes; None where none is asked for.
+    """Load the model of appearance of all streams, which `stack` closes; None if none is asked for.
     Raises `ConfigError` for one that cannot be loaded or does not fit."""
     given = config.tracking.appearance
     if given is None or not config.tracking.enabled:
@@ -29,7 +29,8 @@ def open_embedder(config: PipelineConfig, stack: "ExitStack") -> "Embedder | Non
 def make_looker(
     stream: StreamConfig, config: PipelineConfig, embedder: "Embedder | None"
 ) -> Looker | None:
-    """What looks at the pixels of one stream for its tracker; None: nothing does, at no cost."""
+    """Make the looker of one stream, which looks at its pixels for its tracker; None: none is
+    needed."""
     method = config.camera_motion_of(stream)
     if method == "off" and embedder is None:
         return None

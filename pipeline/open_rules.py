@@ -1,5 +1,4 @@
-"""A stream's lines, zones and masks from its configuration: for the runner, and for changes while
-it runs."""
+"""A stream's rules, which are its lines, zones and masks, out of its configuration."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -34,7 +33,7 @@ _MOST_NAMED = 10
 
 
 def make_rules(stream: StreamConfig, labels: Sequence[str]) -> Rules:
-    """What is watched in the stream; `labels` are the detector's. Classes that it does not know are
+    """Make the rules of a stream; `labels` are the detector's. Classes that it does not know are
     left out: `check_classes` refuses them before."""
     return Rules(
         tuple(_line(line, labels) for line in stream.lines),
@@ -85,7 +84,7 @@ def _zone(zone: ZoneConfig, labels: Sequence[str]) -> ZoneRule:
 
 
 def _border(drawn: LineConfig | ZoneConfig, labels: Sequence[str]) -> dict[str, Any]:
-    """What a line and a zone have in common."""
+    """The fields that a line and a zone have in common."""
     return {
         "units": drawn.units,
         "anchor": drawn.anchor,

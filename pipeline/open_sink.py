@@ -1,4 +1,4 @@
-"""Sections of `sinks` to sinks. A client is imported when a configuration asks for it."""
+"""Sinks out of the sections of `sinks`. A client is imported when a configuration asks for it."""
 
 import hashlib
 import socket
@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from pipeline.config import (
     HeatmapSinkConfig,
@@ -24,6 +22,7 @@ from pipeline.config import (
     WebhookSinkConfig,
 )
 from pipeline.config.sinks.tls import tls_of
+from pipeline.config.values import plain
 from pipeline.core.errors import ConfigError, SinkError
 from pipeline.core.messages import Kind
 from sinks.base import PictureSink, Sink
@@ -36,13 +35,13 @@ _ONLY_TRACK_ENDS: Final[frozenset[Kind]] = frozenset({"track_end"})
 
 
 def make_sinks(config: PipelineConfig) -> list[tuple[Sink, int]]:
-    """All message sinks, each with its place in `config.sinks`."""
+    """Make all message sinks, each with its place in `config.sinks`."""
     found = ((_make_sink(config, i), i) for i in range(len(config.sinks)))
     return [(sink, place) for sink, place in found if sink is not None]
 
 
 def make_picture_sinks(config: PipelineConfig) -> list[tuple[PictureSink, int]]:
-    """All picture sinks, each with its place in `config.sinks`."""
+    """Make all picture sinks, each with its place in `config.sinks`."""
     from sinks.video import VideoSink
 
     return [
@@ -93,7 +92,7 @@ def _make_kafka(sink: KafkaSinkConfig, name: str) -> Sink:
         connect_timeout_s=sink.connect_timeout_s,
         client=sink.client,
         access=Access(
-            sink.user, _plain(sink.password), sink.sasl_mechanism or "PLAIN", tls_of(sink.tls)
+            sink.user, plain(sink.password), sink.sasl_mechanism or "PLAIN", tls_of(sink.tls)
         ),
         tuning=Tuning(sink.compression, sink.linger_ms, sink.batch_bytes, sink.max_message_bytes),
         create=Creation(made.partitions, made.replication_factor) if made else None,
@@ -103,8 +102,8 @@ def _make_kafka(sink: KafkaSinkConfig, name: str) -> Sink:
 
 
 def _transactional_id(name: str) -> str:
-    """The same for each start of this sink at this place, so that a start ends what the one before
-    left open; another for every other sink."""
+    """The transactional id of a sink: the same for each start at this place, so that a start ends
+    what the one before left open; another for every other sink."""
     place = hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:8]
     return f"eyrie-{socket.gethostname()}-{place}-{name}"
 
@@ -122,7 +121,7 @@ def _make_redis(sink: RedisSinkConfig, name: str) -> Sink:
         state=sink.state,
         wait_replicas=sink.wait_replicas,
         login=Login(
-            sink.user, _plain(sink.password), sink.sentinel_user, _plain(sink.sentinel_password)
+            sink.user, plain(sink.password), sink.sentinel_user, plain(sink.sentinel_password)
         ),
         tls=tls_of(sink.tls),
         name=name,
@@ -144,7 +143,7 @@ def _make_mqtt(sink: MqttSinkConfig, name: str) -> Sink:
         parts.port or (8883 if secure else 1883),
         client_id,
         sink.user,
-        _plain(sink.password),
+        plain(sink.password),
         tls_of(sink.tls or secure),
         sink.protocol,
         sink.presence_topic and sink.presence_topic.replace("{client_id}", client_id),
@@ -159,10 +158,6 @@ def _make_mqtt(sink: MqttSinkConfig, name: str) -> Sink:
         in_flight=sink.in_flight,
         name=name,
     )
-
-
-def _plain(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None
 
 
 def _make_jsonl(sink: JsonLinesSinkConfig, name: str) -> Sink:
@@ -203,7 +198,7 @@ def _make_webhook(sink: WebhookSinkConfig, name: str) -> Sink:
         body_format=sink.body,
         limits=BatchLimits(sink.batch_messages, sink.batch_bytes),
         headers={k: v.get_secret_value() for k, v in (sink.headers or {}).items()},
-        secret=sink.secret.get_secret_value() if sink.secret else None,
+        secret=plain(sink.secret),
         tls=tls_of(sink.tls or False),
         connect_timeout_s=sink.connect_timeout_s,
         timeout_s=sink.timeout_s,
@@ -211,14 +206,14 @@ def _make_webhook(sink: WebhookSinkConfig, name: str) -> Sink:
 
 
 def make_filter(only: OnlyConfig | None) -> Filter | None:
-    """What a sink gets; None: everything."""
+    """Make the filter of what a sink gets; None: it gets everything."""
     return None if only is None else Filter(**dict(only))
 
 
 def check_filters(
     config: PipelineConfig, streams: Sequence[StreamConfig], labels: Sequence[str]
 ) -> None:
-    """Hold every `only` against the streams of the run and the `labels` of its detector. Raises
+    """Check every `only` against the streams of the run and the `labels` of its detector. Raises
     `ConfigError` for what is unknown, and for a filter that would let nothing through."""
     known = set(config.model.classes or labels)
     for place, sink in enumerate(config.sinks):

@@ -1,4 +1,4 @@
-"""Sections of heat maps and trajectories to sinks, with what streams know of their ground."""
+"""Sinks of heat maps and trajectories out of their sections, with the planes of the streams."""
 
 from collections.abc import Mapping
 
@@ -18,8 +18,8 @@ Section = HeatmapSinkConfig | TrajectoriesSinkConfig
 
 
 def make_tracks_sink(config: PipelineConfig, sink: Section, name: str, key: str) -> Sink:
-    """The sink of this section, which is `key` of the configuration. Raises `ConfigError` where no
-    stream that it hears, or not every one of them, has what its coordinates need."""
+    """Make the sink of this section, which is `key` of the configuration. Raises `ConfigError`
+    where no stream that it hears, or not every one of them, has what its coordinates need."""
     only = sink.only.streams if sink.only is not None else None
     wanted = Filter(streams=only)
     heard = [stream for stream in config.streams if wanted.takes_stream(stream.id)]
@@ -28,7 +28,7 @@ def make_tracks_sink(config: PipelineConfig, sink: Section, name: str, key: str)
 
 
 def open_section(sink: Section, name: str, globe_of: "GlobeOfStreams") -> Sink:
-    """The sink of a section that has been checked; opens nothing."""
+    """Make the sink of a section that has been checked; nothing is opened."""
     if isinstance(sink, HeatmapSinkConfig):
         from sinks.tracks.heatmap import HeatmapSink
 
@@ -55,13 +55,14 @@ def open_section(sink: Section, name: str, globe_of: "GlobeOfStreams") -> Sink:
 
 
 def geo_references(streams: tuple[StreamConfig, ...]) -> dict[str, GeoReference]:
-    """Those that are known, by stream id."""
+    """The geographic references of the streams that have one, by stream id."""
     given = {s.id: s.plane.geo_reference for s in streams if s.plane is not None}
     return {stream_id: found for stream_id, found in given.items() if found is not None}
 
 
 class GlobeOfStreams:
-    """The reference of a stream: its own, or of the stream of kind `files` that it is a file of."""
+    """The geographic reference of a stream: its own, or of the stream of kind `files` that it is a
+    file of."""
 
     def __init__(self, references: Mapping[str, GeoReference]) -> None:
         self._references = references

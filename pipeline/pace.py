@@ -43,31 +43,37 @@ from stages.batch import Flight, Plan
 log = get_logger(__name__)
 
 PLAN_S: Final = 0.25
-"""How often the plan is made anew."""
+"""The time between two plans."""
 RATE_S: Final = 1.0
-"""The arrival rate follows with this time constant."""
+"""The time constant with which the measured arrival rate follows."""
 EASY_SHARE: Final = 0.5
+"""The share of the engine's time that frames may fill before batches grow: half is room."""
 FULL_SHARE: Final = 0.85
+"""The share of the engine's time above which throughput counts, though some frames are late."""
 CHEAP: Final = 1.05
-"""A batch size that costs no more than so many times the cheapest, for each frame, is as good."""
+"""The factor within which a batch size, for each frame, is as good as the cheapest."""
 WAIT_SHARE: Final = 0.8
+"""The share of a frame's spare time that it may wait for others; the rest is a margin."""
 GATHER: Final = 1.5
-"""So many times as long as n frames should take to come is waited for them."""
+"""The factor on the time in which n frames should come, which is how long they are waited for."""
 JUDGE_S: Final = 1.0
+"""The time between two judgements of whether the target is held."""
 MISSED_SHARE: Final = 0.02
-"""Of the frames in a second: with more of them not in time, in two seconds one after the other, the
-target is not held."""
+"""The share of a second's frames that may miss the target; with more in two seconds running, it is
+not held."""
 HOLDS_AFTER_S: Final = 5.0
+"""The time without too many misses after which the target is held again."""
 ALONE_S: Final = 60.0
-"""Without a frame of a live stream for so long, files have the engine for themselves."""
+"""The time without a live frame after which files have the engine for themselves."""
 WINDOW_S: Final = 10.0
-"""The report is of the frames that were handed on in so long, at most those of `WINDOW` batches."""
+"""The time over which the report looks back, at most `WINDOW` batches."""
 WINDOW: Final = 1024
+"""The most batches that the report keeps: 10 s of about a hundred a second."""
 
 
 @dataclass(slots=True)
 class _Count:
-    """Frames of live streams since the last judgement."""
+    """The counts of live streams' frames since the last judgement."""
 
     handed_on: int = 0
     missed: int = 0
@@ -90,7 +96,7 @@ class Pace:
         self._planned_s = self._judged_s = clock.monotonic_s()
         self._came, self._live_s = 0, -float("inf")
         self._landed: deque[tuple[float, int, list[float]]] = deque(maxlen=WINDOW)
-        """(second, frames, latencies of those of live streams) of the last batches."""
+        """(second, frames, latencies in s of the live ones) of the last batches."""
         self._behind_s: deque[float] = deque(maxlen=RECENT)
         self._now, self._bad, self._good_s = _Count(), 0, 0.0
         self._told = LatencyReport(target_ms=None if target_s is None else target_s * 1000)
@@ -100,27 +106,27 @@ class Pace:
 
     @classmethod
     def of(cls, batch: BatchConfig, clock: Clock, threads: int) -> "Pace":
-        """As the configuration wants it."""
+        """The pace that the section `batch` asks for; `threads` as for the constructor."""
         target_ms = batch.latency_target_ms
         target_s = None if target_ms is None else target_ms / 1000
         return cls(target_s, batch.size, clock, threads=threads)
 
     @property
     def plan(self) -> Plan | None:
-        """See `stages.batch.Pacer`. None: there is no target."""
+        """The plan of the next batch, see `stages.batch.Pacer`. None: there is no target."""
         return self._plan
 
     @property
     def capacity_fps(self) -> float | None:
-        """Frames a second that the engine does in batches that keep the target; None: no target, or
-        nothing is known yet."""
+        """The frames a second that the engine does in batches that keep the target; None: no
+        target, or nothing is known yet."""
         if self._plan is None or not self._times.sure:
             return None
         size = self._plan.full_size
         return size * self._threads / max(self._times.expected_s(size), 1e-9)
 
     def handed_on(self, flight: Flight, now_s: float) -> None:
-        """See `stages.batch.Pacer`."""
+        """Note a batch that was handed on, see `stages.batch.Pacer`; now and then plan anew."""
         computed_s = flight.computed_s or now_s
         self._times.note(flight.frames, computed_s - flight.taken_s, now_s)
         self._behind_s.append(now_s - computed_s)
@@ -145,7 +151,7 @@ class Pace:
             self._judge(target_s, now_s)
 
     def report(self) -> LatencyReport:
-        """As of now."""
+        """The latencies and the plan as of now. Any thread."""
         told, plan = self._told, self._plan
         landed = list(self._landed)
         landed = [batch for batch in landed if batch[0] >= landed[-1][0] - WINDOW_S]
@@ -183,7 +189,7 @@ class Pace:
         return Plan(size, full, min(WAIT_SHARE * latest_s, gather_s), latest_s)
 
     def _full_size(self, target_s: float) -> int:
-        """For an engine that has no room."""
+        """The batch size for an engine that has no room."""
         times = self._times
         each_s = [times.expected_s(n) / n for n in range(1, self._size + 1)]
         in_time = [
@@ -199,7 +205,7 @@ class Pace:
         return next(n for n, fps in enumerate(good, 1) if fps * CHEAP >= max(good))
 
     def _share(self, size: int) -> float:
-        """Of the engine's time, if all frames came in batches of that size."""
+        """The share of the engine's time that all frames take in batches of that size."""
         return self._fps * self._times.expected_s(size) / (size * self._threads)
 
     def _judge(self, target_s: float, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""One run: opening and stopping order, threads, and the first failure."""
+"""One run of a configuration: opening and stopping order, threads, and the first failure."""
 
 import asyncio
 import contextlib
@@ -19,25 +19,20 @@ from pipeline import (
     open_source,
 )
 from pipeline.changes import Changeable
-from pipeline.compose import Composer
-from pipeline.config import PipelineConfig, StreamConfig
+from pipeline.config import PipelineConfig
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.log import get_logger
-from pipeline.flow import Flow, MessageOutlet
-from pipeline.open_detector import engine_options, make_detector
-from pipeline.outlet import Outlet
+from pipeline.flow import Flow
+from pipeline.open_detector import make_run_detector
+from pipeline.stream_parts import PartsMaker
 from pipeline.streams import Streams
-from pipeline.telemetry import Report, StreamAccount
-from pipeline.threads import Threads
+from pipeline.telemetry import Report
+from pipeline.threads import ABANDON_AFTER_S, Threads
 from pipeline.workers.place import Workers
 from pipeline.workers.pool import WorkerProcess
 from sinks.base import Sink
-from stages.appearance import Embedder
 
 log = get_logger(__name__)
-
-_ABANDON_AFTER_S = 2.0
-_GIVEN_SINK_QUEUE = 1000
 
 
 class Pipeline(Changeable):
@@ -79,6 +74,7 @@ class Pipeline(Changeable):
         self._streams: Streams | None = None
         self._workers: Workers | None = None
         self._threads = Threads()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._error: str | None = None
@@ -89,6 +85,7 @@ class Pipeline(Changeable):
         except BaseException:
             self._leave()
             raise
+        self._loop = asyncio.get_running_loop()
         self._main = asyncio.create_task(self._run(), name="eyrie")
         return self
 
@@ -99,17 +96,18 @@ class Pipeline(Changeable):
         trace: TracebackType | None,
     ) -> None:
         self.abort()
-        if self._draining is not None:
-            self._draining.cancel()
         if self._main is not None:
             await asyncio.wait([self._main])
             if not self._main.cancelled():
                 self._main.exception()  # `wait` has raised it, or nobody asked
+        if self._draining is not None:
+            self._draining.cancel()
+            await asyncio.wait([self._draining])
         await self._outlast_changes()
         await asyncio.to_thread(self._close)
 
     async def wait(self) -> Report:
-        """Until every stream has ended and every sink has its messages: the account.
+        """Wait until every stream has ended and every sink has its messages -> the account.
 
         Raises the error that ended the run early, such as `EngineRunError`. Failures of single
         streams and sinks are in the report.
@@ -121,17 +119,15 @@ class Pipeline(Changeable):
 
     def drain(self) -> None:
         """Stop the streams, let what is decoded be published and delivered; abort what is not done
-        within `drain_timeout_s`. Never blocks; for the loop's thread."""
-        if self._draining is None and self._main is not None:
-            self._draining = asyncio.create_task(self._drain(), name="eyrie drain")
+        within `drain_timeout_s`. Never blocks; any thread, any number of times."""
+        self._in_loop(self._begin_drain)
 
     def abort(self) -> None:
         """Stop now: frames that wait are dropped and counted, messages that wait are given up, and
-        threads that hang are abandoned after 2 s. Never blocks; for the loop's thread."""
-        if self._flow is not None and self._streams is not None:
+        threads that hang are abandoned after 2 s. Never blocks; any thread, any number of times."""
+        if self._flow is not None and self._loop is not None:
             self._flow.abort()
-            self._streams.cut()
-            asyncio.get_running_loop().call_later(_ABANDON_AFTER_S, self._threads.abandon_all)
+            self._in_loop(self._cut)
 
     @property
     def started(self) -> bool:
@@ -156,8 +152,8 @@ class Pipeline(Changeable):
         return self._streams
 
     def _open(self) -> None:
-        """Blocks while it connects and loads. Whatever is opened is closed again if a part fails,
-        or if nobody waits any longer."""
+        """Open everything. Blocks while it connects and loads. Whatever is opened is closed again
+        if a part fails, or if nobody waits any longer."""
         with contextlib.ExitStack() as stack:
             flow = self._make_flow(stack)
             with self._guard:
@@ -165,7 +161,7 @@ class Pipeline(Changeable):
                     self._flow, self._opened = flow, stack.pop_all()
 
     def _leave(self) -> None:
-        """Nobody waits for `_open` any longer: what it has opened, or will open, is closed."""
+        """Close what `_open` has opened, or will open, as nobody waits for it any longer."""
         with self._guard:
             self._left = True
         self._opened.close()
@@ -174,83 +170,45 @@ class Pipeline(Changeable):
         config, clock = self.config, self._clock
         stream_configs = build.expand_streams(config)
         open_source.require_devices(stream_configs)
-        outlets: list[MessageOutlet] = [
-            Outlet(sink, _GIVEN_SINK_QUEUE, "block", clock) for sink in self._given_sinks
-        ]
-        outlets += open_outlet.make_outlets(config, clock)
+        outlets = open_outlet.make_outlets(config, clock, self._given_sinks)
         picture_outlets = open_outlet.make_picture_outlets(config)
         evidence = open_evidence.make_evidence_outlet(config)
-        for opened in (*outlets, *picture_outlets):
+        for opened in (*outlets, *picture_outlets, *([evidence] if evidence else [])):
             stack.callback(opened.close)
             opened.open()
-        if evidence is not None:
-            evidence.open()
         detector = self._given_detector or self._load_detector(stack)
         open_sink.check_filters(config, stream_configs, detector.labels)
         open_rules.check_classes(stream_configs, config.model.classes or detector.labels)
-        flow = Flow(detector, config.batch, clock, heartbeat_s=config.heartbeat_s)
-        flow.outlets, flow.picture_outlets, flow.evidence = outlets, picture_outlets, evidence
         embedder = open_looker.open_embedder(config, stack)
         workers = Workers(config, stream_configs, detector, len(os.sched_getaffinity(0)))
         stack.callback(workers.close)
         self._workers = workers
-        self._streams = self._make_streams(flow, detector, embedder, workers)
+        producer = build.make_producer(config, detector, clock, self._instance)
+        maker = PartsMaker(
+            config, producer, detector.labels, clock, workers, embedder, evidence,
+            draws=bool(picture_outlets),
+        )  # fmt: skip
+        flow = Flow(
+            detector, config.batch, clock, outlets, picture_outlets, evidence,
+            heartbeat_s=config.heartbeat_s,
+        )  # fmt: skip
+        self._streams = Streams(
+            flow, self._threads, maker, clock,
+            parallel_files=config.parallel_files, keep_running=self._keep_running,
+        )  # fmt: skip
         for stream_config in stream_configs:
             self._streams.put(stream_config)
         return flow
 
     def _load_detector(self, stack: contextlib.ExitStack) -> Detector:
-        model, tracking = self.config.model, self.config.tracking
-        least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
-        least = open_evidence.least_score(self.config, least)
-        waits = not any(stream.live for stream in self.config.streams)
-        detector = make_detector(model, least, engine_options(self.config), waits=waits)
+        detector = make_run_detector(self.config)
         stack.callback(detector.close)
         detector.warm_up(self.config.batch.size)
         return detector
 
-    def _make_streams(
-        self, flow: Flow, detector: Detector, embedder: Embedder | None, workers: Workers
-    ) -> Streams:
-        config, clock = self.config, self._clock
-        producer = build.make_producer(config, detector, clock, self._instance)
-
-        def make_composer(spec: StreamConfig, account: StreamAccount) -> Composer:
-            return Composer(
-                account,
-                producer,
-                detector.labels,
-                build.make_tracker(config.tracking),
-                open_rules.make_rules(spec, detector.labels),
-                config.model.score_threshold,
-                clock,
-                beats=spec.endless,
-                plane=build.make_plane(spec),
-            )
-
-        def prepare_composer(composer: Composer, spec: StreamConfig) -> None:
-            rules = open_rules.make_rules(spec, detector.labels)
-            composer.go_on(rules, build.make_plane(spec), beats=spec.endless)
-
-        return Streams(
-            flow,
-            self._threads,
-            workers,
-            make_composer,
-            clock,
-            parallel_files=config.parallel_files,
-            keep_running=self._keep_running,
-            make_pixels=lambda spec: open_evidence.make_pixels(
-                config, spec, detector.labels, flow.evidence
-            ),
-            make_looker=lambda spec: open_looker.make_looker(spec, config, embedder),
-            make_rules=lambda spec: open_rules.make_rules(spec, detector.labels),
-            prepare_composer=prepare_composer,
-        )
-
     def _close(self) -> None:
         """Wait a moment for the threads, then close what was opened, last first."""
-        self._threads.join(_ABANDON_AFTER_S)
+        self._threads.join(ABANDON_AFTER_S)
         self._opened.close()
 
     async def _run(self) -> None:
@@ -260,48 +218,68 @@ class Pipeline(Changeable):
         try:
             async with asyncio.TaskGroup() as group:
                 streams.start(group)
-                group.create_task(self._work("publish", flow.publish))
-                for name, loop in (*flow.detect_loops, *flow.outlet_loops):
+                for name, loop in flow.loops:
                     group.create_task(self._work(name, loop))
         except BaseExceptionGroup as failures:
             self.abort()
             raise _first(failures) from failures
 
     async def _work(self, name: str, work: Callable[[], None]) -> None:
-        """One of the flow's loops. Where it fails, no stream can be changed any more."""
+        """Run one of the flow's loops. Where it fails, no stream can be changed any more."""
         try:
             await self._threads.run(name, work)
         except Exception:
             self.abort()
             raise
-        if self._flow is not None and self._flow.detected and self._streams is not None:
+        if self._flow is not None and self._flow.detect.is_over and self._streams is not None:
             self._streams.cut()  # where all sinks are gone, some may be paused or about to start
 
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all is over
+                self._loop.call_soon_threadsafe(call)
+
+    def _cut(self) -> None:
+        """Do what of an abort is for the loop's thread."""
+        if self._streams is not None and self._loop is not None:
+            self._streams.cut()
+            self._loop.call_later(ABANDON_AFTER_S, self._threads.abandon_all)
+
+    def _begin_drain(self) -> None:
+        if self._draining is None and self._main is not None and not self._main.done():
+            self._draining = asyncio.create_task(self._drain(), name="eyrie drain")
+
     async def _drain(self) -> None:
-        log.info("draining: no new frames, at most %g s", self.config.drain_timeout_s)
+        """Stop the streams and keep the time, both at once: the ends of the streams may themselves
+        wait for a sink that is stuck."""
         assert self._streams is not None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._streams.finish())
+            group.create_task(self._keep_drain_timeout())
+
+    async def _keep_drain_timeout(self) -> None:
+        limit_s = self.config.drain_timeout_s
+        log.info("draining: no new frames, at most %g s", limit_s)
         assert self._main is not None
-        await self._streams.finish()
-        await asyncio.wait([self._main], timeout=self.config.drain_timeout_s)
+        await asyncio.wait([self._main], timeout=limit_s)
         if not self._main.done():
             await self._leave_deliveries()
         if not self._main.done():
-            limit_s = self.config.drain_timeout_s
             self._error = f"the run was not drained within {limit_s:g} s and was aborted"
             self.abort()
 
     async def _leave_deliveries(self) -> None:
-        """What is in a spool is safe there, so its sink is waited for no longer, and does not make
-        the drain fail."""
+        """Leave what is in spools there, where it is safe: their sinks are waited for no longer,
+        and do not make the drain fail."""
         assert self._flow is not None
         assert self._main is not None
         self._flow.leave_deliveries()
-        await asyncio.wait([self._main], timeout=_ABANDON_AFTER_S)
+        await asyncio.wait([self._main], timeout=ABANDON_AFTER_S)
         left = self._threads.unfinished
         if left and left <= self._flow.deliver_threads:
             for name in left:
                 self._threads.abandon(name)
-            await asyncio.wait([self._main], timeout=_ABANDON_AFTER_S)
+            await asyncio.wait([self._main], timeout=ABANDON_AFTER_S)
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,4 +1,4 @@
-"""Between the pipeline and one sink, over a spool on disk: nothing is lost while it is away.
+"""The outlet to one sink over a spool on disk: nothing is lost while the receiver is away.
 
 offer ─► channel ─► store thread ─► Spool ─► deliver thread ─► Sink
                                       ▲───── acknowledge ────────┘
@@ -13,7 +13,8 @@ from pipeline.core.errors import SinkUnavailable
 from pipeline.core.frame_record import Told
 from pipeline.core.log import get_logger
 from pipeline.delivery import Delivery
-from pipeline.outlet import Loop, Offers, Only, unexpected
+from pipeline.outlet import GATHER_S, Loop, Offers, Only, as_sink_error
+from pipeline.supervise import Retries
 from pipeline.telemetry import SinkReport
 from sinks.base import Outgoing, Sink
 from sinks.spool.dead_letters import FILE_NAME
@@ -22,13 +23,15 @@ from sinks.spool.spool import Spool
 log = get_logger(__name__)
 
 _MOST_PER_APPEND: Final = 256
+"""The most messages of one transaction on disk."""
 _IDLE_S: Final = 0.5
+"""The time without a message after which the spool is synced, and of one wait for room in it."""
 
 
 class SpooledOutlet:
-    """Stores messages in the order in which they were offered, and delivers them in that order,
-    those that an earlier run has left first. The publish thread waits for the disk at most, and for
-    a full spool under `block`; never for the sink.
+    """The way of messages to one sink, stored on disk and delivered in the order in which they were
+    offered, those that an earlier run has left first. The publish thread waits for the disk at
+    most, and for a full spool under `block`; never for the sink.
 
     The run ends `leave_after_s` after the last message was stored, if they cannot all be delivered
     before: the rest stays in the spool for the next run. `only` and `linger_s` are as for `Outlet`.
@@ -44,19 +47,22 @@ class SpooledOutlet:
         leave_after_s: float,
         only: Only | None = None,
         linger_s: float = 0.0,
+        *,
+        retries: Retries | None = None,
     ) -> None:
         self.sink = sink
         self.channel: Channel[Outgoing] = Channel(capacity, when_full)
+        self._few = capacity // 2
         self._spool = spool
         self._offers = Offers(self.channel, only)
-        self._delivery = Delivery(sink, spool, clock, linger_s, leave_after_s)
+        self._delivery = Delivery(sink, spool, clock, linger_s, leave_after_s, retries=retries)
         self._aborted = threading.Event()
         self._unstored = 0
         self._error: str | None = None
 
     @property
     def loops(self) -> list[Loop]:
-        """What is to be run, each in a thread of its own."""
+        """The work of the outlet, each loop for a thread of its own."""
         return [
             (f"spool {self.sink.name}", self._store),
             (self.deliver_thread, self._delivery.run),
@@ -84,7 +90,7 @@ class SpooledOutlet:
             self._spool.close()
 
     def offer(self, message: Told, outgoing: Outgoing) -> None:
-        """As `Outlet.offer`."""
+        """Filter a message and put it into the channel, as `Outlet.offer`. The publish thread."""
         self._offers.put(message, outgoing)
 
     def abort(self) -> None:
@@ -103,7 +109,7 @@ class SpooledOutlet:
         """The account as of now. Any thread."""
         account, shortage = self._spool.account()
         dropped = self._offers.dropped()
-        dropped["stopped"] += self._unstored
+        dropped[self._offers.ended_by] += self._unstored
         turned_away = dropped.total()
         stored = account.produced - account.found
         report = SinkReport(
@@ -117,7 +123,7 @@ class SpooledOutlet:
             waiting=max(0, self.channel.statistics().offered - stored - turned_away),
             filtered=self._offers.filtered,
         )
-        report.error = self._loss(report) or self._error
+        report.error = self._loss(report)
         trouble = f"its spool has no room ({shortage})" if shortage else self._delivery.trouble
         if report.spooled and (self._delivery.over or trouble is not None):
             report.note = self._wait(report.spooled, trouble)
@@ -128,7 +134,8 @@ class SpooledOutlet:
         if report.dead_lettered:
             path = self._spool.folder / FILE_NAME
             parts.append(f"{report.dead_lettered} refused for ever and written to {path}")
-        return f"sink {self.sink.name!r}: messages: {', '.join(parts)}" if parts else None
+        why = self._error or f"sink {self.sink.name!r}"
+        return f"{why}: messages: {', '.join(parts)}" if parts else self._error
 
     def _wait(self, count: int, trouble: str | None) -> str:
         text = f"sink {self.sink.name!r}: {count} messages wait in {self._spool.folder}"
@@ -137,7 +144,7 @@ class SpooledOutlet:
         return f"{text}: {trouble}" if trouble else text
 
     def _store(self) -> None:
-        """From the channel to the disk, until the channel is finished."""
+        """Store messages from the channel on disk, until the channel is finished."""
         try:
             while not self.channel.finished:
                 messages = self.channel.take(_MOST_PER_APPEND, _IDLE_S)
@@ -145,9 +152,11 @@ class SpooledOutlet:
                     self._append(messages)
                 else:
                     self._spool.sync()
+                if len(messages) < self._few:
+                    self._aborted.wait(GATHER_S)
         except Exception as error:
             log.debug("spool of sink %r", self.sink.name, exc_info=True)
-            self._error = str(unexpected(self.sink.name, error))
+            self._error = str(as_sink_error(self.sink.name, error))
             log.error("%s", self._error)
             self._offers.end("failed")
         finally:

@@ -3,63 +3,60 @@
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pipeline.config import ReconnectedConfig, StdinSourceConfig, StreamConfig
 from pipeline.connection import Connection, Patience
+from pipeline.core.backoff import Backoff
 from pipeline.core.clock import Clock
 from pipeline.core.errors import SourceDenied, SourceError, SourceHung
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
+from pipeline.gate import Gate
 from pipeline.intake import Intake
 from pipeline.lane import Lane
-from pipeline.load import Gate
 from pipeline.stream_changes import (
     StreamChange,
     StreamDown,
     StreamEnded,
     StreamHealth,
-    StreamRules,
     StreamUp,
 )
-from pipeline.supervise import Backoff, Repeats
+from pipeline.supervise import SAY_AGAIN_S, Repeats
 from pipeline.telemetry import StreamAccount
-from stages.base import Source
+from stages.base import MakeSource, Source
 from stages.health.finding import Change
 from stages.health.watch import HealthWatch, Settings
 
 if TYPE_CHECKING:
     from stages.evidence.ring import PacketRing
 
-__all__ = [
-    "MakeSource",
-    "Stream",
-    "StreamChange",
-    "StreamDown",
-    "StreamEnded",
-    "StreamHealth",
-    "StreamRules",
-    "StreamUp",
-    "patience_with",
-]
-
 log = get_logger(__name__)
 
 MOST_HUNG: Final = 3
-"""With so many abandoned decoders still there, a stream waits instead of starting another one."""
+"""The number of abandoned decoders with which a stream waits instead of starting another one."""
 STEADY_S: Final = 10.0
-"""A connection that was up for so long was good: what follows is a first failure again."""
+"""The time after which a connection was good: the next failure is a first one again."""
 FIRST_PAUSE_S: Final = 0.5
+"""The first pause after a failure, short as most cameras are back at once; half at least."""
 DENIED_LONGEST_S: Final = 900.0
+"""The longest pause after a refused password: some cameras lock an account for 15 minutes."""
 
-MakeSource = Callable[[int, int], Source]
-"""(epoch, first seq) -> a source for one connection."""
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The past of a stream, which it leaves to the one of its id that follows it. All its frames
+    are settled."""
+
+    account: StreamAccount
+    epoch: int
+    hung: list[Connection]
 
 
 class Stream:
-    """Decodes one stream into `lane` until its end, `stop`, or an error that no retry helps.
+    """One stream, decoded into `lane` until its end, `stop`, or an error that no retry helps.
 
     `run` is the whole life of the stream, in a thread of its own. It tells `tell` when the stream
     comes up, goes down and ends, and closes the lane last.
@@ -67,9 +64,9 @@ class Stream:
     Failures are followed by growing pauses, `backoff`; where the camera refuses the password, by
     the much longer ones of `denied`, for many cameras lock an account after a few tries. Both begin
     anew once a connection has been up for `STEADY_S`. A new `Stream`, as for a changed
-    configuration, knows nothing of the failures of an older one. What it `follows`, a stream that
-    was retired or has ended and whose frames are settled, hands on its account and its hung
-    decoders; the next epoch begins. `ring` keeps its packets: it is told which epoch they are of.
+    configuration, knows nothing of the failures of an older one. What it `follows`, the past of a
+    stream that was retired or has ended, hands on its account and its hung decoders; the next epoch
+    begins. `ring` keeps its packets: it is told which epoch they are of.
     """
 
     def __init__(
@@ -78,10 +75,10 @@ class Stream:
         make_source: MakeSource,
         condition: threading.Condition,
         tell: Callable[[StreamChange], object],
+        clock: Clock,
         backoff: Backoff | None = None,
         denied: Backoff | None = None,
-        follows: "Stream | None" = None,
-        clock: Clock | None = None,
+        follows: Past | None = None,
         ring: "PacketRing | None" = None,
     ) -> None:
         self.id = config.id
@@ -95,10 +92,11 @@ class Stream:
         self._patience = patience_with(config)
         self._backoff = backoff or _backoff(config.reconnects)
         self._denied = denied or _denied_backoff(config.reconnects)
-        self._repeats = Repeats()
+        self._clock = clock
+        self._repeats = Repeats(SAY_AGAIN_S, clock.monotonic_s)
         self._guard = threading.Lock()
         self._connection: Connection | None = None
-        self._hung: list[Connection] = follows._hung if follows else []
+        self._hung: list[Connection] = follows.hung if follows else []
         self._was_up = False
         self._up_since_s: float | None = None
         self._tried_s = 0.0
@@ -107,7 +105,8 @@ class Stream:
         self._health = HealthWatch(_settings(config)) if config.watched else None
 
     def run(self) -> None:
-        """Connect, decode, reconnect. Blocks until the stream is over."""
+        """Connect, decode and reconnect until the stream is over. Blocks; the stream's own
+        thread."""
         error: str | None = None
         try:
             while not self._stopping.is_set():
@@ -132,31 +131,36 @@ class Stream:
             connection.stop()
 
     def retire(self) -> None:
-        """As `stop`, but the end is not told, unless it was before: whoever runs the stream tells
-        what becomes of it."""
+        """Stop, as `stop`, but without telling the end, unless it was told before: whoever runs the
+        stream tells what becomes of it."""
         with self._guard:
             self._retired = True
         self.stop()
 
     @property
     def account(self) -> StreamAccount:
-        """What became of its frames."""
+        """The account of the stream's frames."""
         return self.intake.account
 
     @property
     def gate(self) -> Gate | None:
-        """Where it gives way to others; None: it does not."""
+        """The gate by which the stream gives way under load; None: it does not."""
         return self.intake.gate
 
     @property
     def lane(self) -> Lane:
-        """Its frames that wait for the engine."""
+        """The stream's frames that wait for the engine."""
         return self.intake.lane
 
     @property
     def epoch(self) -> int:
-        """Of the newest frame, or of the next one."""
+        """The epoch of the newest frame, or of the next one."""
         return self._epoch
+
+    @property
+    def past(self) -> Past:
+        """The past that a stream which follows this one takes over."""
+        return Past(self.account, self._epoch, [one for one in self._hung if one.alive])
 
     @property
     def end_told(self) -> bool:
@@ -165,7 +169,7 @@ class Stream:
             return self._end_told
 
     def abandon(self) -> None:
-        """End a stream that does not heed `stop`, for it waits for room in its lane."""
+        """End a stream that does not heed `stop`. Blocks while the inbox is full; any thread."""
         self._end(None)
 
     def _end(self, error: str | None) -> None:
@@ -179,20 +183,21 @@ class Stream:
         self.lane.close()
 
     def _connect_once(self) -> SourceError | None:
-        """One connection, until it ends. None: there is nothing more to come."""
+        """Run one connection until it ends -> why it failed; None: there is nothing more to
+        come."""
         if self._count_hung() >= MOST_HUNG:
             return SourceHung(self.id, f"{MOST_HUNG} decoders hang: waiting for one to return")
         epoch, first_seq = self._epoch, self.intake.begin()
         self._up_since_s = None
         connection = Connection(
             self.id, lambda: self._make_source(epoch, first_seq), self._take, self._patience,
-            self._idle,
+            self._clock, self._idle,
         )  # fmt: skip
         with self._guard:
             self._connection = connection
         if self._stopping.is_set():
             return None
-        self._tried_s = time.monotonic()
+        self._tried_s = self._clock.monotonic_s()
         connection.run()
         if connection.abandoned:
             self.account.connections.abandoned += 1
@@ -205,13 +210,14 @@ class Stream:
         return connection.failure
 
     def _count_hung(self) -> int:
-        """How many abandoned decoders are still there."""
+        """Count the abandoned decoders that are still there."""
         self._hung = [connection for connection in self._hung if connection.alive]
         self.account.connections.hung = len(self._hung)
         return len(self._hung)
 
     def _take(self, source: Source, frame: Frame) -> bool:
-        """In the decoder's thread: a frame into the lane. False: no more, please."""
+        """Take a frame from the source into the lane. False: no more, please. The decoder's
+        thread."""
         if self._ended:
             return False
         self.intake.count(source, frame.info)
@@ -225,9 +231,10 @@ class Stream:
         return not self._stopping.is_set()
 
     def _idle(self, source: Source) -> None:
-        """While the decoder is watched: damage shows even where no whole picture comes."""
+        """Look at the counts while the decoder is watched: damage shows even where no whole picture
+        comes."""
         if self._health is not None:
-            self._tell_health(self._health.idle(source.counts, time.monotonic()))
+            self._tell_health(self._health.idle(source.counts, self._clock.monotonic_s()))
 
     def _tell_health(self, changes: list[Change]) -> None:
         for change in () if self._ended else changes:
@@ -243,14 +250,15 @@ class Stream:
         chaos, decoder = self._config.chaos is not None, source.counts.decoder
         self._tell(StreamUp(self.id, self._epoch, seq, self._failures, expected, chaos, decoder))
         self.account.connections.up += 1
-        self._was_up, self._up_since_s = True, time.monotonic()
+        self._was_up, self._up_since_s = True, self._clock.monotonic_s()
 
     @property
     def _failures(self) -> int:
         return self._backoff.failures + self._denied.failures
 
     def _go_down(self, failure: SourceError) -> None:
-        if self._up_since_s is not None and time.monotonic() - self._up_since_s >= STEADY_S:
+        since_s = self._up_since_s
+        if since_s is not None and self._clock.monotonic_s() - since_s >= STEADY_S:
             self._backoff.succeed()
             self._denied.succeed()
         denied = isinstance(failure, SourceDenied)
@@ -264,12 +272,13 @@ class Stream:
         self._stopping.wait(pause_s)
 
     def _spent_s(self) -> float:
-        """On a try in vain, which is part of the pause: else a camera that is back would be waited
-        for by as much longer as a try takes."""
-        return 0.0 if self._up_since_s is not None else time.monotonic() - self._tried_s
+        """The seconds spent on a try in vain, which are part of the pause: else a camera that is
+        back would be waited for by as much longer as a try takes."""
+        return 0.0 if self._up_since_s is not None else self._clock.monotonic_s() - self._tried_s
 
     def _say(self, level: int, kind: str, text: str) -> None:
-        """A camera that comes and goes every second must not fill the log."""
+        """Log, but not every time: a camera that comes and goes every second must not fill the
+        log."""
         more = self._repeats.note(kind)
         if more is not None:
             log.log(level, "%s%s", text, more)
@@ -280,7 +289,7 @@ class Stream:
 
 
 def patience_with(config: StreamConfig) -> Patience | None:
-    """How long this stream's decoder may show no sign of life. None: its decoder cannot hang."""
+    """The patience with this stream's decoder. None: it cannot hang, and nobody watches it."""
     source = config.reconnects
     if isinstance(config.source, StdinSourceConfig):  # its silence is waited for, but not a stop
         return Patience(math.inf, math.inf)

@@ -1,4 +1,4 @@
-"""What a stream tells of itself: it came up, went down, ended, or its pictures are no good."""
+"""The changes that a stream tells of itself: up, down, ended, bad pictures, other rules."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from stages.zones import Rules
 
 @dataclass(frozen=True, slots=True)
 class StreamUp:
-    """The first frame of an epoch, `seq`, has arrived."""
+    """A stream came up: the first frame of `epoch`, `seq`, has arrived."""
 
     stream_id: str
     epoch: int
@@ -18,13 +18,14 @@ class StreamUp:
     attempt: int
     frame_count: int | None
     chaos: bool = False
-    """Faults are made on purpose."""
+    """True: faults are made on purpose."""
     decoder: Decoder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamDown:
-    """The connection failed or was lost after frame `seq`; another try follows."""
+    """A stream went down: its connection failed or was lost after frame `seq`; another try
+    follows."""
 
     stream_id: str
     epoch: int
@@ -36,7 +37,7 @@ class StreamDown:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """No more frames will come. `error` says why it ended early."""
+    """A stream ended: no more frames will come. `error` says why it ended early."""
 
     stream_id: str
     epoch: int
@@ -45,7 +46,8 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """Something is wrong with the pictures, or no longer; frame `seq` is the last one by then."""
+    """Something is wrong with a stream's pictures, or no longer; frame `seq` is the last one by
+    then."""
 
     stream_id: str
     epoch: int
@@ -55,7 +57,7 @@ class StreamHealth:
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
-    """Other lines, zones and masks, from the next frame on."""
+    """A stream gets other lines, zones and masks, from its next frame on."""
 
     stream_id: str
     rules: Rules

@@ -1,43 +1,25 @@
-"""When to try again, and how often to say so, around a source or a sink; they retry nothing."""
+"""Pauses between retries of a source or a sink, and how often a fault is logged."""
 
-import random
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
+from pipeline.core.backoff import Backoff
+from pipeline.core.errors import Backpressure, SinkError
+from pipeline.core.log import get_logger
+
+log = get_logger(__name__)
+
 SAY_AGAIN_S: Final = 300.0
-
-
-@dataclass(slots=True)
-class Backoff:
-    """Exponential pauses with jitter: the n-th failure in a row waits a random time below
-    `min(longest_s, first_s * 2**n)`, but at least `least` of it, so that cameras of one site do
-    not come back in step.
-
-    Source: M. Brooker, "Exponential Backoff and Jitter", 2015 ("equal jitter").
-    """
-
-    first_s: float = 0.5
-    longest_s: float = 30.0
-    rng: random.Random = field(default_factory=random.Random)
-    failures: int = 0
-    least: float = 0.5
-
-    def pause_s(self) -> float:
-        """Count one more failure: how long to wait before the next try."""
-        bound = min(self.longest_s, self.first_s * 2.0 ** min(self.failures, 30))
-        self.failures += 1
-        return bound * (self.least + (1 - self.least) * self.rng.random())
-
-    def succeed(self) -> None:
-        """It worked: the next failure is a first one again."""
-        self.failures = 0
+"""The time after which a fault of a stream that goes on is logged again."""
+SINK_SAY_AGAIN_S: Final = 60.0
+"""The same for a sink, which an operator can mend."""
 
 
 class Repeats:
-    """Keeps a fault that comes every second from filling the log: the first of a kind is said, the
-    next after `every_s`, with the number of those between."""
+    """A limit on how often a fault is logged: the first of a kind is said, the next after `every_s`
+    seconds, with the number of those between."""
 
     def __init__(
         self, every_s: float = SAY_AGAIN_S, now_s: Callable[[], float] = monotonic
@@ -47,7 +29,8 @@ class Repeats:
         self._held: dict[str, int] = {}
 
     def note(self, kind: str) -> str | None:
-        """None: say nothing this time. Else what to add to the text, mostly nothing."""
+        """Note one more fault of this kind -> what to add to its text, mostly nothing; None: do not
+        log it."""
         now_s, said_s = self._now_s(), self._said_s.get(kind)
         if said_s is not None and now_s - said_s < self._every_s:
             self._held[kind] = self._held.get(kind, 0) + 1
@@ -55,3 +38,42 @@ class Repeats:
         self._said_s[kind] = now_s
         held = self._held.pop(kind, 0)
         return f" ({held} more like it since this was last said)" if held else ""
+
+
+class Retries:
+    """The retries of one sink: a pause after each failure, a warning now and then, and what the
+    trouble is. `away` has the pauses of failures that pass, `refused` those of a sink that only a
+    person can mend; one that is busy says itself how long to wait. One thread; `trouble` may be
+    read by any.
+    """
+
+    def __init__(
+        self,
+        now_s: Callable[[], float] = monotonic,
+        *,
+        away: Backoff | None = None,
+        refused: Backoff | None = None,
+    ) -> None:
+        self.trouble: str | None = None
+        """The last failure; None: the sink works."""
+        self._away = away or Backoff(first_s=0.2, longest_s=5.0)
+        self._refused = refused or Backoff(first_s=1.0, longest_s=60.0)
+        self._repeats = Repeats(SINK_SAY_AGAIN_S, now_s)
+
+    def pause(self, error: SinkError, over: threading.Event, most_s: float = float("inf")) -> None:
+        """Note a failure, and wait before the next try: until `over` is set, `most_s` at most."""
+        self.trouble = str(error)
+        if isinstance(error, Backpressure):
+            pause_s = error.retry_after_s
+        else:
+            pause_s = (self._away if error.retryable else self._refused).pause_s()
+        again = self._repeats.note(type(error).__name__)
+        if again is not None:
+            log.warning("%s; trying again in %.1f s%s", error, pause_s, again)
+        over.wait(max(0.0, min(pause_s, most_s, threading.TIMEOUT_MAX)))
+
+    def succeed(self) -> None:
+        """Note a success: the sink works, and the next failure is a first one again."""
+        self.trouble = None
+        self._away.succeed()
+        self._refused.succeed()

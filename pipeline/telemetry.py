@@ -5,7 +5,7 @@ For every stream, at any stop: `decoded = published + sum(dropped)`.
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipeline.core.messages import Condition, DropReason
@@ -16,79 +16,83 @@ LoadStage = Literal["full", "skip", "slow", "below_floor"]
 
 @dataclass(slots=True)
 class LoadReport:
-    """Whether live streams give way because the engine does not keep up; see `docs/load.md`."""
+    """The report of whether and how far live streams give way because the engine does not keep up;
+    see `docs/load.md`."""
 
     stage: LoadStage = "full"
     since_ns: int | None = None
-    """UTC, when it began; None: all frames pass."""
+    """The UTC time at which giving way began; None: all frames pass."""
     keep: dict[str, float] = field(default_factory=dict)
-    """Share of its frames that is let through, for every stream that does not keep all."""
+    """The share of frames that is let through, by id of every stream that does not keep all."""
     times: int = 0
-    """How often it has begun in this run."""
+    """The number of times that giving way has begun in this run."""
     degraded_s: float = 0.0
-    """How long it has lasted in this run, all times together."""
+    """The seconds for which streams have given way in this run, all times together."""
 
     @property
     def degraded(self) -> bool:
-        """Whether frames are left out now."""
+        """True if frames are left out now."""
         return self.stage != "full"
 
 
 @dataclass(slots=True)
 class LatencyReport:
-    """From a frame's coming into its lane, decoded, until its detections were handed to the publish
-    thread: of live streams that give way. See `pipeline.pace`."""
+    """The latencies of live streams that give way: from a frame's coming into its lane until its
+    detections were handed to the publish thread. See `pipeline.pace`."""
 
     target_ms: float | None = None
     """`batch.latency_target_ms`; None: there is none, and batches are as configured."""
     frames: int = 0
-    """Handed on in the last 10 s; the next four are of these."""
+    """The frames handed on in the last 10 s; the next four fields are of these."""
     mean_size: float = 0.0
-    """Frames in a batch, those of files with them."""
+    """The mean number of frames in a batch, those of files with them."""
     p50_ms: float = 0.0
     p95_ms: float = 0.0
     p99_ms: float = 0.0
     in_time: int = 0
-    """Frames of the whole run that were handed on within the target, or all where there is none."""
+    """The frames of the whole run that were handed on within the target, or all without one."""
     missed: int = 0
-    """Those that were handed on later than that."""
+    """The frames of the whole run that were handed on later than that."""
     late: int = 0
-    """Those that were too old when their turn came, and were dropped."""
+    """The frames of the whole run that were too old when their turn came, and were dropped."""
     holds: bool = True
     """False: of the last seconds' frames, more than 2 % were not in time."""
     times: int = 0
-    """How often it has ceased to hold in this run."""
+    """The number of times that the target has ceased to hold in this run."""
     arrivals_fps: float = 0.0
-    """Frames a second that come to the engine; 0 without a target."""
+    """The frames a second that come to the engine; 0 without a target."""
     size: int = 0
-    """Most frames of a batch, as planned now."""
+    """The most frames of a batch, as planned now."""
     within_ms: float | None = None
-    """Age of its oldest frame at which a batch below `size` starts, as planned now; None: as
+    """The age of its oldest frame at which a batch below `size` starts, as planned now; None: as
     configured."""
     one_frame_ms: float = 0.0
-    """What the engine takes for a batch of one frame, by what was learned; 0: nothing yet."""
+    """The learned time of the engine for a batch of one frame; 0: nothing yet."""
     spread: float = 0.0
-    """So many times as long as expected one batch in forty takes."""
+    """The factor on the expected time that one batch in forty exceeds."""
 
 
 @dataclass(slots=True)
 class Connections:
-    """What became of the connections of one stream; its own thread counts."""
+    """The counts of one stream's connections; its own thread writes them."""
 
     up: int = 0
-    """Those that gave a picture."""
+    """The connections that gave a picture."""
     failed: int = 0
-    """Tries that failed, and connections that were lost."""
+    """The tries that failed, and connections that were lost."""
     denied: int = 0
-    """Of these, refused for the user or the password."""
+    """Those of the failed ones that were refused for the user or the password."""
     abandoned: int = 0
-    """Decoders that hung in native code and were left behind."""
+    """The decoders that hung in native code and were left behind."""
     hung: int = 0
-    """Of these, still there: each holds a thread, a socket and some pictures."""
+    """Those of the abandoned ones that are still there: each holds a thread, a socket and some
+    pictures."""
 
 
 class StreamAccount:
-    """Counts of one stream. Threads of decoding, detecting and publishing all write to it."""
+    """Counts of one stream. Frames are counted by the threads of decoding, detecting and
+    publishing; the public attributes are written by those that decode the stream, one at a time.
+    """
 
     def __init__(self, stream_id: str) -> None:
         self.stream_id = stream_id
@@ -103,20 +107,20 @@ class StreamAccount:
         self._published = 0
         self._dropped: Counter[DropReason] = Counter()
         self._open: dict[int, Counter[DropReason]] = {}
-        """Frames neither published nor dropped, by rising `seq`, with the drops right before each:
-        a camera whose frames are all dropped for a month makes this no longer."""
+        """The frames neither published nor dropped, by rising `seq`, with the drops right before
+        each: a camera whose frames are all dropped for a month makes this no longer."""
         self._behind: Counter[DropReason] = Counter()
-        """Drops behind the last of them."""
+        """The drops behind the last of the open frames."""
 
     def decode(self) -> int:
-        """One more frame is decoded: its `seq`."""
+        """Count one more decoded frame -> its `seq`."""
         with self._lock:
             seq, self._decoded = self._decoded, self._decoded + 1
             self._open[seq], self._behind = self._behind, Counter()
             return seq
 
     def drop(self, seq: int, reason: DropReason) -> None:
-        """A decoded frame will not be published."""
+        """Count a decoded frame that will not be published."""
         with self._lock:
             self._dropped[reason] += 1
             drops = self._open.pop(seq)
@@ -125,7 +129,7 @@ class StreamAccount:
             (self._behind if later is None else self._open[later]).update(drops)
 
     def publish(self, seq: int) -> dict[DropReason, int]:
-        """A frame is published: the drops since the one before it, by reason.
+        """Count a published frame -> the drops since the one before it, by reason.
 
         Frames of a stream are published in order, so every drop before `seq` is known by now.
         """
@@ -133,9 +137,16 @@ class StreamAccount:
             self._published += 1
             return dict(self._open.pop(seq, {}))
 
+    def drop_if_open(self, seq: int, reason: DropReason) -> None:
+        """Count a decoded frame that will not be published, unless it is published or dropped."""
+        with self._lock:
+            is_open = seq in self._open
+        if is_open:
+            self.drop(seq, reason)
+
     @property
     def next_seq(self) -> int:
-        """`seq` of the next frame to be decoded."""
+        """The `seq` of the next frame to be decoded."""
         return self._decoded
 
     @property
@@ -145,14 +156,14 @@ class StreamAccount:
             return self._decoded == self._published + self._dropped.total()
 
     def totals(self) -> tuple[int, int, dict[DropReason, int]]:
-        """Decoded, published, dropped by reason: one consistent snapshot."""
+        """The counts (decoded, published, dropped by reason), as one consistent snapshot."""
         with self._lock:
             return self._decoded, self._published, dict(self._dropped)
 
 
 @dataclass(slots=True)
 class StreamReport:
-    """What became of one stream."""
+    """The report of one stream."""
 
     stream_id: str
     decoded: int = 0
@@ -164,89 +175,116 @@ class StreamReport:
     """Faults that were made on purpose, by kind."""
     times: Times = field(default_factory=Times)
     undecoded: int = 0
-    """Pictures that the decoder passed over because of `decode`; they are not in `decoded`."""
+    """The pictures that the decoder passed over because of `decode`; they are not in `decoded`."""
     decoder: Decoder | None = None
-    """What decodes now; None: nothing yet, or no video decoder at all."""
+    """The decoder now; None: nothing yet, or no video decoder at all."""
     rest: Rest | None = None
-    """What its motion gate did; None: it has had none."""
+    """The counts of the stream's motion gate; None: it has had none."""
     oldest_s: float = 0.0
-    """Longest time that a frame waited for the engine and was taken by it."""
+    """The longest time that a frame waited for the engine and was then taken by it."""
     started_s: float = 0.0
     last_frame_s: float = 0.0
     detections: Counter[str] = field(default_factory=Counter)
     tracks: Counter[str] = field(default_factory=Counter)
     crossings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By (line, direction, label)."""
+    """The crossings by (line, direction, label)."""
     events: Counter[str] = field(default_factory=Counter)
-    """Event messages, by event."""
+    """The event messages by name of the event."""
     impairments: Counter[Condition] = field(default_factory=Counter)
-    """How often something was wrong with the pictures, by what."""
+    """The number of times that something was wrong with the pictures, by condition."""
     impaired: set[Condition] = field(default_factory=set)
-    """What is wrong now."""
+    """The conditions that are wrong now."""
     error: str | None = None
     ended: bool = False
-    """Its end was told."""
+    """True once the stream's end was told."""
+
+    def with_account(self, account: StreamAccount) -> "StreamReport":
+        """A copy that nobody writes to, with the account as of now. Any thread: each container is
+        copied in one step of the interpreter."""
+        decoded, published, dropped = account.totals()
+        rest = account.rest
+        return replace(
+            self,
+            decoded=decoded,
+            published=published,
+            dropped=dropped,
+            connections=replace(account.connections),
+            chaos=dict(account.chaos),
+            times=replace(account.times),
+            undecoded=account.undecoded,
+            decoder=account.decoder,
+            rest=replace(rest) if rest is not None else None,
+            detections=self.detections.copy(),
+            tracks=self.tracks.copy(),
+            crossings=self.crossings.copy(),
+            events=self.events.copy(),
+            impairments=self.impairments.copy(),
+            impaired=self.impaired.copy(),
+        )
 
     @property
     def fps(self) -> float:
-        """Published frames a second of wall time, from the start of the run to the last frame."""
+        """The published frames a second of wall time, from the start of the run to the last
+        frame."""
         elapsed_s = self.last_frame_s - self.started_s
         return self.published / elapsed_s if elapsed_s > 0 else 0.0
 
 
 @dataclass(slots=True)
 class SinkReport:
-    """What became of the messages for one sink, or of the pictures. At every moment
-    `produced = acknowledged + spooled + dead_lettered + dropped`."""
+    """The report of one sink, in messages or in pictures. At every moment `produced = acknowledged
+    + spooled + dead_lettered + dropped`."""
 
     sink: str
     produced: int = 0
-    """What was to be delivered: what this run made for the sink, and `found`."""
+    """Messages to be delivered: those that this run made for the sink, and `found`."""
     acknowledged: int = 0
-    """Confirmed by the receiver."""
+    """Messages that the receiver has confirmed."""
     spooled: int = 0
-    """Waiting on disk; they outlive the run."""
+    """Messages that wait on disk; they outlive the run."""
     dead_lettered: int = 0
-    """Refused by the receiver for ever, and written to the file of dead letters."""
+    """Messages that the receiver refused for ever, written to the file of dead letters."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """By reason: `spool_full`, `disk_full`, `disk_error`, `damaged`, `dead_letters_unwritable`;
-    and outside of a spool `queue_full`, `rejected`, `failed`, `stopped`."""
+    """Messages that were lost, by reason: `spool_full`, `disk_full`, `disk_error`, `damaged`,
+    `dead_letters_unwritable`; and outside of a spool `queue_full`, `rejected`, `failed`,
+    `stopped`."""
     found: int = 0
-    """Waiting on disk since an earlier run, at the start."""
+    """Messages that waited on disk at the start, from an earlier run."""
     waiting: int = 0
-    """On the way to the spool or the sink, in memory; not in `produced` yet."""
+    """Messages in memory, on the way to the spool or the sink; not in `produced` yet."""
     filtered: int = 0
     """Messages that the sink was not to get; not in `produced`."""
     error: str | None = None
-    """Something is lost, or a person must act."""
+    """The loss, or what needs a person to act; None: nothing."""
     note: str | None = None
-    """Something is in the way, and nothing is lost."""
+    """The trouble that is in the way of delivery while nothing is lost; None: nothing."""
 
     @property
     def lost(self) -> int:
-        """Never delivered: dropped, or a dead letter."""
+        """The number of messages never delivered: dropped, or dead letters."""
         return self.dead_lettered + sum(self.dropped.values())
 
 
 @dataclass(slots=True)
 class EvidenceReport:
-    """What became of the files that events refer to."""
+    """The report of the files that events refer to."""
 
     written: dict[str, int] = field(default_factory=dict)
-    """By kind: `crop`, `frame`, `clip`."""
+    """The files written, by kind: `crop`, `frame`, `clip`."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """By reason: `writer_busy`, `too_many_clips`, `no_key_frame`, `codec`, of which the event says
-    so; and `memory`, `failed`, `no_picture`, `stopped`, which come after it."""
+    """The files not written, by reason: `writer_busy`, `disk_full`, `too_many_clips`,
+    `no_key_frame`, `codec`, of which the event says so; and `memory`, `failed`, `no_picture`,
+    `stopped`, which come after it, as `disk_full` may too."""
     bytes: int = 0
-    """Written in this run."""
+    """The bytes written in this run."""
     cut: int = 0
-    """Clips that end early, because the stream's buffer does not hold more."""
+    """The clips that end early, because the stream's buffer does not hold more."""
     deleted: int = 0
-    """Files that had to make room, of any run."""
+    """The files of any run that were deleted to make room."""
     waiting: int = 0
-    """To be written, or clips whose video is still to come."""
+    """The files that are still to be written, with clips whose video is still to come."""
     note: str | None = None
-    """The last failure."""
+    """The last failure; None: there was none."""
 
 
 @dataclass(slots=True)
@@ -256,11 +294,11 @@ class Report:
     streams: list[StreamReport]
     sinks: list[SinkReport]
     error: str | None = None
-    """What befell the run as a whole, such as a drain that was not done in time."""
+    """A failure of the run as a whole, such as a drain that was not done in time."""
     load: LoadReport = field(default_factory=LoadReport)
     latency: LatencyReport = field(default_factory=LatencyReport)
     evidence: EvidenceReport | None = None
-    """None: none is kept."""
+    """The report of evidence; None: none is kept."""
 
     @property
     def errors(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What happens at lines and in zones, as event messages."""
+"""The event messages of one stream: what happens at its lines and in its zones."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -37,13 +37,13 @@ _STAYS: Final[Mapping[StayKind, type[Event]]] = {
 
 
 def moment_of(info: FrameInfo) -> Moment:
-    """When a frame was."""
+    """The media time and capture time of a frame."""
     return Moment(info.pts_ns, info.captured_ns)
 
 
 class EventTeller:
-    """The events of one stream. `refer` is asked for evidence of each that happens or starts,
-    `plane` for the speed of its object."""
+    """The maker of one stream's event messages. `refer` is asked for evidence of each event that
+    happens or starts, `plane` for the speed of its object."""
 
     def __init__(
         self, teller: Teller, refer: Refer | None = None, plane: PlaneStage | None = None
@@ -58,7 +58,8 @@ class EventTeller:
         tracks: Tracks | None,
         lines: Sequence[LineTotals],
     ) -> list[Event]:
-        """What has happened with the frame `info` and its tracks; None: behind the frame."""
+        """The messages of what has happened with the frame `info` and its tracks; None: behind the
+        frame. `lines` have the counts."""
         if not happenings:
             return []
         counts = {total.line.name: total.counts for total in lines}
@@ -95,7 +96,7 @@ class EventTeller:
     def _fields(
         self, told: Happening, info: FrameInfo, counts: Mapping[str, dict[Direction, int]]
     ) -> tuple[type[Event], str, str, Phase, dict[str, Any]]:
-        """The model, the event's name, what tells it apart in its epoch, its phase, its fields."""
+        """The model, the event's name, the key that tells it apart in its epoch, phase, fields."""
         moment = moment_of(info)
         match told:
             case Crossing():
@@ -210,7 +211,7 @@ def _lasting(told: Stay | Crowd, moment: Moment) -> dict[str, Any]:
 
 
 def _rows(tracks: Tracks) -> dict[int, int]:
-    """Of tracks that are seen, by id."""
+    """The rows of the tracks that are seen, by track id."""
     seen = tracks.detection_index >= 0
     return {
         track_id: row

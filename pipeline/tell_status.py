@@ -1,4 +1,4 @@
-"""What is told of a stream as a whole: up, down, health, heartbeats, its end."""
+"""The status messages of one stream: up, down, health, heartbeats, its end."""
 
 from typing import Literal
 
@@ -9,13 +9,13 @@ from pipeline.core.messages import (
     Liveness,
     StreamStatusMessage,
 )
-from pipeline.stream import StreamDown, StreamEnded, StreamHealth, StreamUp
+from pipeline.stream_changes import StreamDown, StreamEnded, StreamHealth, StreamUp
 from pipeline.telemetry import StreamAccount, StreamReport
 from pipeline.teller import Teller
 
 
 class StatusTeller:
-    """The status messages of one stream and their account."""
+    """The maker of one stream's status messages, which also keeps their part of its report."""
 
     def __init__(self, teller: Teller, account: StreamAccount, report: StreamReport) -> None:
         self._teller, self._account, self._report = teller, account, report
@@ -24,7 +24,7 @@ class StatusTeller:
         self._heartbeats = 0
 
     def up(self, change: StreamUp) -> list[Told]:
-        """The stream has come up."""
+        """The message that the stream came up."""
         self._report.frames_expected = change.frame_count
         decoder = change.decoder
         by = f" by {decoder}" if decoder and decoder.asked != "none" else ""
@@ -32,11 +32,11 @@ class StatusTeller:
         return [self._status("up", reason, change)]
 
     def down(self, change: StreamDown) -> list[Told]:
-        """The stream has gone down, and will be tried again."""
+        """The message that the stream went down, and will be tried again."""
         return [self._status("down", change.reason, change)]
 
     def health(self, change: StreamHealth) -> list[Told]:
-        """Something is wrong with the stream's pictures, or no longer."""
+        """The message that something is wrong with the stream's pictures, or no longer."""
         found = change.change
         kind = found.condition
         if found.active:
@@ -58,7 +58,7 @@ class StatusTeller:
         ]
 
     def heartbeat(self, interval_s: float) -> list[Told]:
-        """Nothing need have changed: the account as of now. None behind the stream's end."""
+        """The heartbeat with the account as of now; [] behind the stream's end."""
         if self._report.ended:
             return []
         self._heartbeats += 1
@@ -83,7 +83,7 @@ class StatusTeller:
         ]
 
     def end(self, change: StreamEnded) -> list[Told]:
-        """The stream is over: the account."""
+        """The end of the stream, with its account."""
         self._report.error, self._report.ended = change.error, True
         decoded, published, dropped = self._account.totals()
         return [

@@ -1,4 +1,4 @@
-"""What the messages of one stream have in common: envelopes, ids, counts by kind."""
+"""The common part of one stream's messages: envelopes, ids, counts by kind."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Envelope(TypedDict):
 
 
 class Teller:
-    """Begins every message of one stream; `told` counts them by kind."""
+    """The maker of the envelopes of one stream's messages; `told` counts them by kind."""
 
     def __init__(
         self, stream_id: str, producer: Producer, labels: Sequence[str], clock: Clock
@@ -34,7 +34,7 @@ class Teller:
         self._producer = producer
 
     def envelope(self, kind: Kind, epoch: int, seq: int, sub: str = "") -> Envelope:
-        """Of one more message; `sub` tells apart those of a kind at one frame."""
+        """The envelope of one more message; `sub` tells apart those of a kind at one frame."""
         self.told[kind] += 1
         return {
             "message_id": message_id(self.run_id, self.stream_id, epoch, seq, kind, sub),
@@ -46,9 +46,9 @@ class Teller:
         }
 
     def event_id(self, epoch: int, sub: str) -> str:
-        """Of an event, the same in all its messages."""
+        """The id of an event, the same in all its messages."""
         return message_id(self.run_id, self.stream_id, epoch, 0, "event", sub)
 
     def uid(self, track_id: int) -> str:
-        """Of a track, among all streams and runs."""
+        """The id of a track that no other track of any stream or run has."""
         return track_uid(self.run_id, self.stream_id, track_id)

@@ -1,1 +1,1 @@
-"""Messages out, to the world. A sink is a noun of its protocol."""
+"""Sinks: messages and pictures out, to the world."""

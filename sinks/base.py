@@ -1,5 +1,5 @@
-"""The contracts of sinks. A sink holds no thread and no retry: the runner calls it from one thread
-of its own and repeats what is retryable."""
+"""The contracts of sinks. A sink retries nothing: an outlet calls it, from one thread at a time,
+and repeats what may be repeated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from pipeline.core.messages import Kind
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message encoded once for all sinks. `body` is UTF-8 JSON; `key` orders messages: it is the
-    stream id. `number` is its place in the spool of the sink that gets it: from 1, rising by one,
-    and the same when it comes again after a restart; 0 where nothing is spooled. `spool` is the
-    identity of that spool: one that is made anew has another, because its numbers start again."""
+    """A message encoded once for all sinks. `body` is UTF-8 JSON; `key`, by which order is kept, is
+    the stream id. `number` is its place in the sink's spool: from 1, rising by one, and the same
+    when it comes again after a restart; 0 where nothing is spooled. `spool` is the identity under
+    which it was numbered: every run has another, so that equal numbers of a copied spool, or of one
+    that was put back to an earlier state, are different messages."""
 
     kind: Kind
     key: str
@@ -32,13 +33,13 @@ class Outgoing:
 
 
 class Sink(Protocol):
-    """Where messages go.
+    """A receiver of messages: a broker, an endpoint, files.
 
     Life: `open`, any number of `write` and `flush`, `close`. One thread at a time.
     """
 
     name: str
-    """How logs and errors call this sink; never holds a secret."""
+    """The name of this sink in logs and errors; never holds a secret."""
 
     def open(self) -> None:
         """Connect and check rights, so that a wrong address fails at boot, not at the first frame.
@@ -47,7 +48,8 @@ class Sink(Protocol):
         """
 
     def write(self, messages: Sequence[Outgoing]) -> None:
-        """Take messages, in order. May buffer. Raising means: not one of these was taken.
+        """Take messages, in order. May buffer and may block; raising means that not one of them was
+        taken.
 
         Raises `Backpressure`, `SinkUnavailable` (try the same messages again), `Rejected`, or
         `SinkGone`, after which nothing is called but `close`. A `Rejected` that names messages by
@@ -56,7 +58,7 @@ class Sink(Protocol):
         """
 
     def flush(self, timeout_s: float) -> None:
-        """Return when everything written so far is delivered. Raises `SinkUnavailable` when it is
+        """Block until everything written so far is delivered. Raises `SinkUnavailable` when it is
         not within the time; the sink then keeps what is undelivered and a later flush tries again.
         Raises `Rejected` when the receiver refused messages for good and names them by their ids:
         these are let go, and the flush is to be called again for the others."""
@@ -66,7 +68,7 @@ class Sink(Protocol):
 
 
 class PictureSink(Protocol):
-    """Where annotated pictures go. Same life as a `Sink`."""
+    """A receiver of annotated pictures, with the life of a `Sink`."""
 
     name: str
 
@@ -81,7 +83,8 @@ class PictureSink(Protocol):
         """
 
     def end_stream(self, stream_id: str) -> None:
-        """No more pictures of this stream: finish its file. Idempotent; unknown ids are fine."""
+        """Finish the file of a stream, of which no more pictures come. Idempotent; unknown ids are
+        fine."""
 
     def close(self) -> None:
         """Finish all files. Idempotent."""

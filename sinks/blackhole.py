@@ -29,7 +29,7 @@ class BlackholeSink:
         self.by_kind.update(message.kind for message in messages)
 
     def flush(self, timeout_s: float) -> None:
-        """See `Sink.flush`: there is nothing to wait for."""
+        """Return at once, as there is nothing to wait for; see `Sink.flush`."""
 
     def close(self) -> None:
         self._is_open = False

@@ -1,4 +1,5 @@
-"""What one sink gets of all messages: some kinds, streams, classes, scores, lines, zones."""
+"""The filter of what one sink gets of all messages: some kinds, streams, classes, scores, lines,
+zones."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pipeline.core.messages import (
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """None lets everything through; what is given must hold together.
+    """A filter of messages: a key of None lets everything through, and all others must hold.
 
     `kinds`, `streams` (patterns of `fnmatch`, capitals count), `lines` and `zones` take whole
     messages away; `lines` and `zones` are about events alone: with either, events of other lines
@@ -50,7 +51,7 @@ class Filter:
         return message
 
     def takes_stream(self, stream_id: str) -> bool:
-        """Whether any message of this stream gets through."""
+        """True if any message of this stream gets through."""
         return self.streams is None or any(fnmatchcase(stream_id, p) for p in self.streams)
 
     def _takes_stream(self, stream_id: str) -> bool:

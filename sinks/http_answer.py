@@ -1,4 +1,5 @@
-"""What an HTTP status means for a batch of messages: delivered, again, refused, or misdirected."""
+"""The meaning of an HTTP status for a batch of messages: delivered, again, refused, or
+misdirected."""
 
 import email.utils
 from collections.abc import Mapping
@@ -38,7 +39,8 @@ class Refused:
 def judge(
     sink: str, place: str, status: int, headers: Mapping[str, str], now_s: float
 ) -> SinkError | Refused | None:
-    """None when the batch is delivered, else what stops it. `now_s` is Unix time.
+    """Judge an answer -> None when the batch is delivered, else the error that stops it. `now_s` is
+    Unix time.
 
     2xx: delivered. 408, 425, 429, 5xx: again, with `Backpressure` after the time that `Retry-After`
     (RFC 9110) asks for, at most 300 s. Again, for an operator can mend it: redirects, credentials

@@ -26,10 +26,11 @@ _BLOCK_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When a file is put aside under a name with the time, `gate.20261124T093000.000000Z.jsonl`,
-    and another is begun: before it would be larger than `max_bytes`, and at the first write in
-    another period. Periods of `period_s` begin at multiples of it since 1970 in UTC, so a restart
-    does not move them. Of those put aside the newest `keep` stay; None: all."""
+    """The rule of when a file is put aside under a name with the time,
+    `gate.20261124T093000.000000Z.jsonl`, and another is begun: before it would be larger than
+    `max_bytes`, and at the first write in another period. Periods of `period_s` begin at multiples
+    of it since 1970 in UTC, so a restart does not move them. Of those put aside the newest `keep`
+    stay; None: all."""
 
     max_bytes: int | None = None
     period_s: float | None = None

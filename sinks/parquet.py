@@ -25,8 +25,8 @@ _KINDS: Final = frozenset(get_args(Kind))
 
 @dataclass(frozen=True, slots=True)
 class PartLimits:
-    """When a part is finished: it has so many messages, or so many bytes of JSON, or its first
-    message is so old; looked at before each write. Also at the end of its stream."""
+    """The limits at which a part is finished: it has so many messages, or so many bytes of JSON, or
+    its first message is so old; looked at before each write. Also at the end of its stream."""
 
     rows: int = 100_000
     journal_bytes: int = 64_000_000

@@ -1,5 +1,5 @@
-"""Which tables and columns there are. `docs/sinks.md` explains them; a test holds them against the
-message contract."""
+"""The tables and columns that there are. `docs/sinks.md` explains them; a test holds them against
+the message contract."""
 
 from typing import Final, Literal, get_args
 

@@ -1,5 +1,5 @@
-"""From messages to rows. Frame messages, of which there are many, are read by Arrow itself, which
-takes a tenth of the time and lets other threads run; all others line by line."""
+"""Rows of tables out of messages. Frame messages, of which there are many, are read by Arrow
+itself, which takes a tenth of the time and lets other threads run; all others line by line."""
 
 import json
 from collections.abc import Iterator

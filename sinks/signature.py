@@ -18,8 +18,8 @@ def sign(secret: bytes, at_s: int, body: bytes) -> str:
 
 
 def verify(secret: bytes, header: str, body: bytes, now_s: float, tolerance_s: float = 300) -> bool:
-    """For receivers: whether `header` is the signature of these very bytes and no older, or newer,
-    than `tolerance_s`. Takes the same time for every wrong signature."""
+    """True if `header` is the signature of these very bytes and no older, or newer, than
+    `tolerance_s`. Takes the same time for every wrong signature."""
     form = _FORM.fullmatch(header)
     if form is None:
         return False

@@ -1,4 +1,5 @@
-"""How a sink encrypts, and whom it believes: the same four facts for every client."""
+"""The TLS settings of a sink, how it encrypts and whom it believes: the same four facts for every
+client."""
 
 import ssl
 from dataclasses import dataclass

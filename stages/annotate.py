@@ -4,7 +4,7 @@ Everything scales with the picture, so that text is as readable in a thumbnail a
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from pipeline.core.arrays import F32, F64, U8
 from pipeline.core.detections import Detections
 from pipeline.core.geometry import Line
 from pipeline.core.tracks import Tracks
-from stages.zones import LineTotals, ZonePicture
+from stages.zones import Direction, LineTotals, ZonePicture
 
 Colour = tuple[int, int, int]
 Point = tuple[int, int]
@@ -36,52 +36,78 @@ _FARTHEST_PX = 30_000
 
 
 def colour_of(class_id: int) -> Colour:
-    """RGB of a class; the first ten are chosen by hand, the others follow around the hue circle."""
+    """The colour of a class as RGB; the first ten are chosen by hand, the others follow around the
+    hue circle."""
     if class_id < len(_PALETTE):
         return _PALETTE[class_id]
     red, green, blue = colorsys.hsv_to_rgb(class_id * 0.618034 % 1, 0.55, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def draw(
-    image: U8,
-    tracks: Tracks,
-    labels: Sequence[str],
-    lines: Sequence[LineTotals] = (),
-    caption: str = "",
-    *,
-    detections: Detections | None = None,
-    zones: Sequence[ZonePicture] = (),
-) -> U8:
-    """A copy of the (H, W, 3) uint8 RGB `image` with boxes and labels on it.
+@dataclass(frozen=True, slots=True)
+class LinePicture:
+    """A line as it is to be drawn, with its totals of this moment."""
+
+    line: Line
+    counts: Mapping[Direction, int]
+
+    @classmethod
+    def of(cls, totals: LineTotals) -> "LinePicture":
+        """The line as of now: totals go on."""
+        return cls(totals.line, totals.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is drawn on a picture; nothing of it changes any more.
 
     - `labels[class_id]` names a class; a class beyond them is shown by its number.
     - `lines`: drawn with their totals.
+    - `zones`: drawn below all else, with how many are inside; in red where these are too many.
     - `caption`: text of the bar at the top; none when empty. ASCII is drawn, the rest as `?`.
     - `detections`: drawn faintly below the tracks, without labels.
-    - `zones`: drawn below all else, with how many are inside; in red where these are too many.
     """
-    canvas = _Canvas(image.copy())
-    for zone in zones:
-        canvas.area(zone.points, _CROWDED if zone.crowded else _ZONE)
-    if detections is not None:
-        _draw_faint(canvas, detections, tracks)
+
+    tracks: Tracks
+    labels: Sequence[str]
+    lines: Sequence[LinePicture] = ()
+    zones: Sequence[ZonePicture] = ()
+    caption: str = ""
+    detections: Detections | None = None
+
+
+def draw(image: U8, scene: Scene) -> U8:
+    """A copy of the (H, W, 3) uint8 RGB `image` with boxes and labels on it."""
+    canvas, tracks = _Canvas(image.copy()), scene.tracks
+    for zone in scene.zones:
+        canvas.area(zone.points, _colour_of_zone(zone))
+    if scene.detections is not None:
+        _draw_faint(canvas, scene.detections, tracks)
     near_last = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
     for row in near_last:
         canvas.box(tracks.xyxy[row], colour_of(int(tracks.class_id[row])))
-    for counter in lines:
-        _draw_line(canvas, counter.line)
+    for line in scene.lines:
+        _draw_line(canvas, line.line)
     for row in near_last:
-        _draw_label(canvas, tracks, row, labels)
-    for zone in zones:
-        at = zone.points[zone.points[:, 1].argmin()].tolist()
-        canvas.chip(f"{zone.name}  {zone.count}", at, _CROWDED if zone.crowded else _ZONE)
-    for counter in lines:
-        text = f"{counter.line.name}  in {counter.counts['in']}  out {counter.counts['out']}"
-        canvas.chip(text, counter.line.start, _LINE)
-    if caption:
-        canvas.bar(caption)
+        _draw_label(canvas, tracks, row, scene.labels)
+    _draw_counts(canvas, scene)
+    if scene.caption:
+        canvas.bar(scene.caption)
     return canvas.image
+
+
+def _colour_of_zone(zone: ZonePicture) -> Colour:
+    return _CROWDED if zone.crowded else _ZONE
+
+
+def _draw_counts(canvas: "_Canvas", scene: Scene) -> None:
+    """Names and numbers of zones and lines."""
+    for zone in scene.zones:
+        at = zone.points[zone.points[:, 1].argmin()].tolist()
+        canvas.chip(f"{zone.name}  {zone.count}", at, _colour_of_zone(zone))
+    for line in scene.lines:
+        text = f"{line.line.name}  in {line.counts['in']}  out {line.counts['out']}"
+        canvas.chip(text, line.line.start, _LINE)
 
 
 def _draw_label(canvas: "_Canvas", tracks: Tracks, row: int, labels: Sequence[str]) -> None:

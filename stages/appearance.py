@@ -1,4 +1,4 @@
-"""How detections look, as vectors: any ONNX model that embeds crops.
+"""The appearance of detections as vectors, by any ONNX model that embeds crops.
 
 No model comes with this. One fits that takes float32 pictures, (N, 3, H, W) or (N, H, W, 3), and
 gives float32 vectors (N, D), such that the same object gives vectors of nearly the same direction.
@@ -23,9 +23,9 @@ _SMALLEST = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class CropInput:
-    """How a crop becomes the model's input: value = (level * scale - mean) / std, with levels of 0
-    to 255, `mean` and `std` by channel in the model's `order`. `size` (height, width) is only for
-    models that leave theirs open. Raises `ValueError`."""
+    """The way a crop becomes the model's input: value = (level * scale - mean) / std, with levels
+    of 0 to 255, `mean` and `std` by channel in the model's `order`. `size` (height, width) is only
+    for models that leave theirs open. Raises `ValueError`."""
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -68,12 +68,12 @@ class Embedder:
         self._fixed = spec.shape[0]
         self._most_at_once = self._fixed or most_at_once
         self.dimensions = self._try().shape[1]
-        """D."""
+        """The number of dimensions D of a vector."""
 
     def embed(self, image: U8, xyxy: F32) -> F32:
-        """Boxes (N, 4) in a picture (H, W, 3) uint8 RGB -> (N, D) float32 of length 1. NaN for a
-        box of which less than 2 pixels are in the picture, and where the model gives no direction.
-        Blocks while the engine runs. Raises `EngineRunError`."""
+        """Embed boxes (N, 4) in a picture (H, W, 3) uint8 RGB -> (N, D) float32 of length 1. NaN
+        for a box of which less than 2 pixels are in the picture, and where the model gives no
+        direction. Blocks while the engine runs. Raises `EngineRunError`."""
         out = np.full((len(xyxy), self.dimensions), np.nan, np.float32)
         edges, rows = _visible(xyxy, image.shape)
         for first in range(0, len(rows), self._most_at_once):

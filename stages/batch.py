@@ -1,4 +1,5 @@
-"""Frames of many streams into batches: by size or deadline, in turn, held up by none."""
+"""The batcher: frames of many streams into batches, by size or deadline, in turn, held up by
+none."""
 
 import threading
 from collections import deque
@@ -11,18 +12,19 @@ from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.frame import Frame
 
 PATIENT_SHARE: Final = 0.25
-"""With a plan: for every frame of a stream in a hurry, so much of one that is not, if it waits."""
+"""The places in a planned batch for waiting frames of patient streams, for each frame of one in a
+hurry: every fifth place."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """What a lane must know to give a frame; one object for all lanes and batches."""
+    """The facts that a lane needs to give a frame; one object for all lanes and batches."""
 
     now_s: float = 0.0
     before_s: float = float("inf")
-    """When the batch before was taken."""
+    """The second at which the batch before was taken."""
     longest_age_s: float = float("inf")
-    """Older frames are not in time any more, whatever is done."""
+    """The age in s beyond which a frame would not be in time, whatever is done."""
     late: int = 0
     """Frames that lanes have dropped as too old, since the last batch."""
 
@@ -31,65 +33,66 @@ class Lane(Protocol):
     """The waiting frames of one stream. All is called with the batcher's condition held."""
 
     patient: bool
-    """Its frames wait as long as they must, as those of files do."""
+    """True: frames wait as long as they must, as those of files do."""
 
     def watch(self, arrived: Callable[[], object] | None) -> None:
         """Call `arrived` whenever a frame comes while none waits, and now if one waits."""
 
     def give(self, turn: Turn) -> tuple[Frame, float] | None:
-        """The oldest frame that may still be used, and the second at which it came; or None."""
+        """Take the oldest frame that may still be used, and the second at which it came; or
+        None."""
 
     @property
     def waiting(self) -> int:
-        """Frames that wait."""
+        """The number of frames that wait."""
 
     @property
     def finished(self) -> bool:
-        """Closed and empty: never another frame."""
+        """True once the lane is closed and empty: there will never be another frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the next batch is to be put together."""
+    """The plan of the next batch."""
 
     size: int
-    """Most frames of it; with patient ones, `full_size`."""
+    """The most frames of the batch; with patient ones, `full_size`."""
     full_size: int
     within_s: float
-    """It starts below `size`, too, once its oldest frame is so old."""
+    """The age of its oldest frame in s at which a batch below `size` starts, too."""
     longest_age_s: float
-    """Older frames of streams in a hurry would not be in time."""
+    """The age in s beyond which frames of streams in a hurry would not be in time."""
 
 
 @dataclass(slots=True)
 class Flight:
     """A batch that was taken and is not handed on yet."""
 
-    key: int
-    """Which list it is, without holding its pixels."""
+    key: tuple[str, int]
+    """The stream and the `seq` of its first frame, which is in no other batch."""
     frames: int
     taken_s: float
     came_s: list[float]
-    """When its frames of streams in a hurry came."""
+    """The seconds at which its frames of streams in a hurry came."""
     late: int
     """Frames that were too old when their turn came, since the batch before."""
     computed_s: float | None = None
-    """When the engine was done with it; then it may have to wait for batches before it."""
+    """The second at which the engine was done with it; it may then wait for batches before it."""
 
 
 class Pacer(Protocol):
-    """Plans batches by what became of others. Called by one thread at a time."""
+    """A planner of batches by what became of others. Called by one thread at a time."""
 
     @property
     def plan(self) -> Plan | None:
-        """For the next batch. None: by the batcher's `size` and `within_s`."""
+        """The plan of the next batch. None: it goes by the batcher's `size` and `within_s`."""
 
     def handed_on(self, flight: Flight, now_s: float) -> None:
-        """What was found in a batch went on now; batches come in the order of their taking."""
+        """Note that the results of a batch went on now; batches come in the order of taking."""
 
 
 class Lanes:
-    """The lanes of all streams, and in which turn those with frames are served.
+    """The lanes of all streams, and the order in which those with frames are served.
 
     A lane that gets a frame joins the end of its queue, and joins it again after each frame given
     while others wait. So a turn costs the same with one lane or a thousand. Everything is called
@@ -103,17 +106,17 @@ class Lanes:
         self._patient: deque[Lane] = deque()
         self._owed = 0.0
         self.present: set[Lane] = set()
-        """Those that have given a frame since they let a deadline pass, and new ones."""
+        """The lanes that have given a frame since they let a deadline pass, and new ones."""
 
     def append(self, lane: Lane) -> None:
-        """One more, which is in no other `Lanes`."""
+        """Add a lane, which is in no other `Lanes`."""
         queue = self._patient if self._hurry and lane.patient else self._ready
         self._all[lane] = queue
         self.present.add(lane)
         lane.watch(lambda: queue.append(lane))
 
     def remove(self, lane: Lane) -> None:
-        """Raises KeyError for one that is not there."""
+        """Remove a lane. Raises `KeyError` for one that is not there."""
         queue = self._all.pop(lane)
         lane.watch(None)
         self.present.discard(lane)
@@ -131,16 +134,16 @@ class Lanes:
 
     @property
     def finished(self) -> bool:
-        """No frame will come from any of them."""
+        """True once no frame will come from any lane."""
         return not (self._ready or self._patient) and all(lane.finished for lane in self._all)
 
     @property
     def patience(self) -> bool:
-        """Whether a frame waits that only a larger batch would take along."""
+        """True while a frame waits that only a larger batch would take along."""
         return bool(self._patient)
 
     def waiting(self, most: int) -> int:
-        """Frames that wait, counted to `most` or a bit more."""
+        """The number of frames that wait, counted to `most` or a bit more."""
         count = 0
         for lane in chain(self._ready, self._patient):
             if count >= most:
@@ -149,7 +152,8 @@ class Lanes:
         return count
 
     def next(self) -> Lane | None:
-        """The lane whose turn it is, out of its queue; `again` puts it back."""
+        """Take the lane whose turn it is out of its queue; `again` puts it back. None: all are
+        dry."""
         if not self._patient:
             self._owed = 0.0
         elif not self._ready or self._owed >= 1:
@@ -160,7 +164,7 @@ class Lanes:
         return self._ready.popleft() if self._ready else None
 
     def again(self, lane: Lane) -> None:
-        """It has given a frame, and joins its queue anew if it has more."""
+        """Put a lane that has given a frame back into its queue, if it has more."""
         self.present.add(lane)
         if lane.waiting:
             self._all[lane].append(lane)
@@ -171,11 +175,15 @@ class _Batch:
     frames: list[Frame] = field(default_factory=list)
     came_s: list[float] = field(default_factory=list)
     given: set[Lane] = field(default_factory=set)
-    """Lanes that have given something to it."""
+    """The lanes that have given a frame to the batch."""
+
+
+def _key(frames: list[Frame]) -> tuple[str, int]:
+    return frames[0].info.stream_id, frames[0].info.seq
 
 
 class Batcher:
-    """Takes batches from `lanes`; one consumer at a time.
+    """The taker of batches from `lanes`; one consumer at a time.
 
     Policy without a plan, in order:
 
@@ -236,14 +244,14 @@ class Batcher:
             return batch.frames
 
     def computed(self, batch: list[Frame]) -> None:
-        """The engine is done with this batch that `take` gave. Any thread."""
+        """Note that the engine is done with this batch that `take` gave. Any thread."""
         with self._condition:
             for flight in self._flights:
-                if flight.key == id(batch) and flight.computed_s is None:
+                if flight.key == _key(batch):
                     flight.computed_s = self._clock.monotonic_s()
 
     def handed_on(self) -> None:
-        """What was found in the oldest batch on its way has gone on. Any thread."""
+        """Note that the results of the oldest batch on its way went on. Any thread."""
         with self._condition:
             flight = self._flights.popleft()
             if self._pacer is not None:
@@ -252,7 +260,7 @@ class Batcher:
     def _depart(self, batch: _Batch) -> None:
         turn, now_s = self._turn, self._clock.monotonic_s()
         frames = batch.frames
-        self._flights.append(Flight(id(frames), len(frames), now_s, batch.came_s, turn.late))
+        self._flights.append(Flight(_key(frames), len(frames), now_s, batch.came_s, turn.late))
         turn.before_s, turn.late = now_s, 0
 
     def _await_lanes(self, batch: _Batch) -> None:

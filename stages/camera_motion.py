@@ -34,7 +34,7 @@ _LIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CameraStep:
-    """What one frame told.
+    """The camera's motion up to one frame.
 
     - `affine` (2, 3) float64: pixels of the frame before -> pixels of this one, in coordinates of
       boxes, where the first pixel covers 0 to 1. Identity unless `outcome` is `found`.
@@ -48,7 +48,7 @@ class CameraStep:
 
     @property
     def known(self) -> bool:
-        """Whether `affine` was measured."""
+        """True if `affine` was measured."""
         return self.outcome == "found"
 
 

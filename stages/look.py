@@ -1,4 +1,4 @@
-"""What a tracker wants to know of the pixels: how the camera moved, and how detections look."""
+"""The looker, which tells a tracker of the pixels: how the camera moved, how detections look."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ log = get_logger(__name__)
 
 
 class PixelLooker:
-    """See `stages.base.Looker`. What is None is not looked at.
+    """A `stages.base.Looker`. What is None is not looked at.
 
     Of a frame's detections, those of at least `least_score` are embedded, the best `most` of them;
     the features of the others are NaN, which says that nothing is known.

@@ -1,4 +1,4 @@
-"""Which frames of a stream the engine is to see: all while something moves, few while nothing does.
+"""The motion gate: the engine sees all frames while something moves, few while nothing does.
 
     awake ──no change for hold_s──► at rest ──a change──► awake
                                     every interval_s: `looks` frames in a row
@@ -19,7 +19,7 @@ __all__ = ["GateSettings", "MotionGate", "luma_size"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """When a stream rests and is looked at.
+    """The rules of when a stream rests and is looked at.
 
     - `interval_s`: the longest time at rest without a look.
     - `hold_s`: how long a stream stays awake behind the last change.
@@ -50,16 +50,17 @@ class MotionGate:
 
     @property
     def rested_ns(self) -> int:
-        """Media time of this epoch that was spent at rest, up to the last frame."""
+        """The media time in ns of this epoch that was spent at rest, up to the last frame."""
         return self._rested_ns
 
     def owe(self) -> None:
-        """A frame that was let through has not reached the engine: the next one is, instead."""
+        """Let the next frame through whatever it shows: one that was let through did not reach the
+        engine."""
         self._owed = True
 
     def admit(self, picture: Picture, epoch: int, pts_ns: int, captured_ns: int) -> bool:
-        """Is this frame let through? Called for every frame; media time ascends in an epoch. The
-        first frames of an epoch are always."""
+        """Offer the next frame -> True if it is let through. For every frame; media time ascends in
+        an epoch, whose first frames always are."""
         if epoch != self._epoch:
             self._begin(epoch, pts_ns)
         step_ns = max(pts_ns - self._before_ns, 1)

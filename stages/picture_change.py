@@ -1,4 +1,4 @@
-"""Has something in a picture changed? A small grey picture against what the scene looks like.
+"""The test whether something in a picture changed: a small grey picture against the scene.
 
 What the scene looks like is a running mean, and how much each cell differs from it now and then is
 one, too. A cell has changed where it differs by more than
@@ -30,8 +30,8 @@ _NOISES: Final = 6.0
 """Times the median difference of a picture."""
 _ALL: Final = 6.0
 _ALL_NOISES: Final = 3.0
-"""Where the median is more than `_ALL` grey levels, and so many times what it mostly is, all has
-changed: the camera turns."""
+"""The factor on the usual median above which, and above `_ALL` grey levels, all has changed: the
+camera turns."""
 _BUSY: Final = 2.5
 _BUSY_S: Final = 20.0
 _SCENE_S: Final = 30.0
@@ -52,14 +52,14 @@ Region = Sequence[tuple[float, float]]
 
 
 def luma_size(height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) of the grey picture that is asked of a picture of this size, px."""
+    """The (rows, columns) of the grey picture that is asked of a picture of this size in pixels."""
     shrink = min(1.0, LONGEST_SIDE / max(height, width))
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
 class PictureChange:
-    """One stream's; pictures of another size begin anew. About ten passes over some 20,000 cells:
-    no pixel of the full picture is looked at here."""
+    """The scene of one stream; pictures of another size begin anew. About ten passes over some
+    20,000 cells: no pixel of the full picture is looked at here."""
 
     def __init__(self, sensitivity: float = 0.5, ignore: Sequence[Region] = ()) -> None:
         """`sensitivity` 0 to 1: each half more makes the steps that count four times smaller.

@@ -5,6 +5,7 @@ track, and who is missed for a moment is hidden where he should be by now.
 """
 
 import math
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -15,32 +16,36 @@ from pipeline.core.arrays import F64, U8, Bool
 from pipeline.core.boxes import iou_matrix
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
+from pipeline.core.picture import Picture
 from pipeline.core.tracks import Tracks
 
+Region = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole pixels, the latter two exclusive."""
 Hidden = Literal["persons", "faces"]
 
 LEAST_SCORE: Final = 0.1
-"""What a detector must find at least, so that the unsure is hidden too."""
+"""The score that a detector must find at least, so that what it is unsure of is hidden too."""
 PERSONS: Final = frozenset(
     {"person", "people", "pedestrian", "rider", "cyclist", "man", "woman", "child", "face", "head"}
 )
 """Classes whose boxes show somebody. Compared in lower case."""
 HOLD_S: Final = 1.5
-"""For so long a person that is not found any more is still hidden."""
+"""The time for which a person that is not found any more is still hidden."""
 SURE_SCORE: Final = 0.25
 HOLD_UNSURE_S: Final = 0.4
 """The same for what never had a track nor scored `SURE_SCORE`: such boxes come and go everywhere,
 and held for longer they would hide half of the picture."""
 FASTEST_PER_S: Final = 3.0
-"""Of a box's longer side: a cyclist at 18 km/h. What seems faster is another box."""
+"""The speed, in longer sides of its box, above which it is another box: a cyclist at 18 km/h."""
 SAME_IOU: Final = 0.3
 GROWTH_PER_S: Final = 0.3
-"""Of its height, by which a box that is only remembered grows on each side: a walk of 1.4 m/s of a
-person of 1.7 m, less what its known velocity tells."""
+"""The share of its height by which a box that is only remembered grows on each side: a walk of 1.4
+m/s of a person of 1.7 m, less what its known velocity tells."""
 MARGIN: Final = 0.08
-"""Of a box's height on each side: a detector's box may well cut off hair and hands."""
+"""The margin on each side, as a share of the box's height: a box may well cut off hair and
+hands."""
 CELLS: Final = 8
-"""Of the longer side of a hidden region: a head in it has two or three."""
+"""The number of cells along the longer side of a hidden region: a head in it has two or three."""
 SMALLEST_CELL_PX: Final = 6
 MOST_BOXES: Final = 1000
 """Beyond it, the whole picture is hidden."""
@@ -49,12 +54,35 @@ UPRIGHT: Final = 1.2
 
 
 def person_classes(labels: Sequence[str]) -> frozenset[int]:
-    """Which classes of a detector show somebody; empty: it knows no people."""
+    """The class ids of a detector that show somebody; empty: it knows no people."""
     return frozenset(i for i, label in enumerate(labels) if label.lower() in PERSONS)
 
 
+class PrivatePicture:
+    """A picture of which only private pixels can be had: each of `regions` is a mosaic. Any thread.
+
+    The pixels are made when somebody asks first, in his thread, and kept; until then it holds the
+    decoder's picture, and nothing but this hands that out.
+    """
+
+    __slots__ = ("_guard", "_pixels", "_regions")
+
+    def __init__(self, picture: Picture, regions: Sequence[Region] = ()) -> None:
+        self._pixels: Picture | U8 = picture
+        self._regions = regions
+        self._guard = threading.Lock()  # two sinks may draw the same picture
+
+    def rgb(self) -> U8:
+        """(height, width, 3) uint8 RGB, read-only by custom: whoever draws, draws on a copy. At
+        1080p the first call takes some milliseconds."""
+        with self._guard:
+            if not isinstance(self._pixels, np.ndarray):
+                self._pixels = _without(self._pixels.rgb(), self._regions)
+            return self._pixels
+
+
 class Shade:
-    """What is hidden in the pictures of one stream. One caller, frame after frame.
+    """The mask of people in the pictures of one stream. One caller, frame after frame.
 
     `persons`: all of each box. `faces`: the part of it where an upright person has the head; it is
     no detector of faces, so a head that is elsewhere, as of somebody bent down, shows.
@@ -92,20 +120,13 @@ class Shade:
             np.concatenate([hold_s, self._hold_s[kept]]),
         )
 
-    def hide(self, image: U8) -> U8:
-        """A copy of the (H, W, 3) uint8 picture of the frame that was seen last, without the
-        people; the picture itself where there are none."""
-        regions = self.regions(image.shape[1], image.shape[0])
-        if not regions:
-            return image
-        hidden = image.copy()
-        for left, top, right, bottom in regions:
-            _pixelate(hidden[top:bottom, left:right])
-        return hidden
+    def hide(self, picture: Picture) -> PrivatePicture:
+        """The picture of the frame that was seen last, without the people. No pixel is touched
+        before somebody asks for them."""
+        return PrivatePicture(picture, self.regions(picture.width, picture.height))
 
-    def regions(self, width: int, height: int) -> list[tuple[int, int, int, int]]:
-        """What is hidden in a picture of this size: (left, top, right, bottom) in whole pixels, the
-        latter two exclusive."""
+    def regions(self, width: int, height: int) -> list[Region]:
+        """The regions that are hidden in a picture of this size in px."""
         boxes = self._boxes
         if len(boxes) > MOST_BOXES:
             return [(0, 0, width, height)]
@@ -180,6 +201,16 @@ def _heads(boxes: F64) -> F64:
     tall = np.where(height < UPRIGHT * width, height, tall)
     heads[:, 3] = boxes[:, 1] + np.minimum(tall, height)
     return heads
+
+
+def _without(image: U8, regions: Sequence[Region]) -> U8:
+    """A copy of the picture in which these are hidden; the picture itself where there are none."""
+    if not regions:
+        return image
+    hidden = image.copy()
+    for left, top, right, bottom in regions:
+        _pixelate(hidden[top:bottom, left:right])
+    return hidden
 
 
 def _pixelate(region: U8) -> None:

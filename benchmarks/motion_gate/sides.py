@@ -57,7 +57,12 @@ class Side:
         account = StreamAccount("side")
         self.outcome = Outcome(account=account)
         self._intake = Intake(
-            config, account, threading.Condition(), threading.Event(), lambda *_: None
+            config,
+            account,
+            threading.Condition(),
+            threading.Event(),
+            lambda *_: None,
+            SystemClock(),
         )
         self._composer = Composer(
             account, PRODUCER, labels, make_tracker(TrackingConfig()), rules, SCORE, SystemClock()

@@ -38,6 +38,8 @@ class Plan:
     fps: float | None = None
     gstreamer: bool = False
     """The cameras are GStreamer's RTSP server, not the one beside this file."""
+    more_sinks: tuple[Mapping[str, Any], ...] = ()
+    """Beside Redis."""
 
 
 def measure(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -86,7 +88,10 @@ def configuration(plan: Plan, site: Server, port: int, folder: Path) -> dict[str
             }
             for number in range(plan.streams)
         ],
-        "sinks": [{"kind": "redis", "url": f"redis://127.0.0.1:{port}/0", "stream": TOPIC}],
+        "sinks": [
+            {"kind": "redis", "url": f"redis://127.0.0.1:{port}/0", "stream": TOPIC},
+            *map(dict, plan.more_sinks),
+        ],
         "spool": {"folder": str(folder / "spool")},
     }
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.core.log import get_logger, one_line
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 _PROGRAM: Final = """\
 import sys
@@ -42,6 +42,6 @@ def rewritten_apart(
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or b""
         last = said.decode(errors="replace").strip().rpartition("\n")[2]
-        _LOG.debug("rewriting in this process: %s", one_line(f"{error} {last}"))
+        log.debug("rewriting in this process: %s", one_line(f"{error} {last}"))
         return None
     return done.stdout

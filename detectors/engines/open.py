@@ -13,7 +13,7 @@ from pipeline.core.log import get_logger
 
 __all__ = ["Choice", "EngineChoice", "EngineOptions", "Hint", "choose", "open_engine"]
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 PLAN_SUFFIX = ".plan"
 
@@ -60,7 +60,7 @@ def open_engine(path: Path, options: EngineOptions) -> Engine:
     if name == "auto":
         choice = choose(options.hint)
         name = choice.engine
-        _LOG.info("model %s: engine %s, because %s", path.name, name, choice.why)
+        log.info("model %s: engine %s, because %s", path.name, name, choice.why)
     match name:
         case "tensorrt":
             return _open_tensorrt(path, options)

@@ -25,14 +25,14 @@ from detectors.quantize.sqnr import LEAST_DB, layer_sqnr
 from detectors.quantize.validation import Validation
 from pipeline.core.errors import ConfigError
 
-TRIES = 8  # removals from the best set
-TOGETHER = 8  # forms that are timed in one run
+TRIES = 8
+"""The number of removals from the best set that are tried."""
+TOGETHER = 8
+"""The number of forms that are timed in one run, so that all see the same machine."""
 UNIT_BUDGET_S, CANDIDATE_BUDGET_S = 1.0, 2.5
-DEPTHS = (
-    None,
-    3,
-    2,
-)  # units: layers; then layers by the first parts of their names: blocks, stages
+"""The times for which a unit and a candidate are timed: a candidate's difference is smaller."""
+DEPTHS = (None, 3, 2)
+"""The parts of layers' names that make units: None, single layers; 3, blocks; 2, stages."""
 HEADS = "/heads/"
 JUDGING = "average precision"
 

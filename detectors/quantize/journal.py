@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.log import get_logger
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Journal:
@@ -27,9 +27,9 @@ class Journal:
         lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
         if lines and lines[0] == head:
             self._results = _results(lines[1:])
-            _LOG.info("%s: goes on from %d results", path, len(self._results))
+            log.info("%s: goes on from %d results", path, len(self._results))
         elif lines:
-            _LOG.warning("%s: is of another search, begun anew", path)
+            log.warning("%s: is of another search, begun anew", path)
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [head, *(_line(name, value) for name, value in self._results.items())]
         path.write_text("".join(f"{line}\n" for line in kept), "utf-8")

@@ -30,7 +30,7 @@ FLOAT_PARTS = ("_pred/",)
 PICTURES = 200
 SAMPLES = 4
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class _Shown:
         try:
             return self._processing.prepare_batch([read_image(picture.path)])[0]
         except ValueError as error:
-            _LOG.warning("calibration: %s; another picture takes its place", error)
+            log.warning("calibration: %s; another picture takes its place", error)
             return None
 
     def _too_few(self, there: int) -> str:

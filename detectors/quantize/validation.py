@@ -20,7 +20,7 @@ BATCH = 8
 Network = Callable[[F32], tuple[F32, F32]]
 """Images (B, 3, H, W) f32 -> boxes (B, A, 4) xyxy in input pixels, scores (B, A, C)."""
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Validation:
@@ -85,6 +85,6 @@ class Validation:
         try:
             self._cache.image(number)
         except ValueError as error:
-            _LOG.warning("validation: %s; it is left out", error)
+            log.warning("validation: %s; it is left out", error)
             return False
         return True

@@ -26,14 +26,6 @@ class Targets:
     xyxy: Tensor
     """(G, 4) f32, pixels of the network's input."""
 
-    @classmethod
-    def from_cxcywh(cls, rows: Tensor) -> Targets:
-        """From (G, 6) rows: image, class, centre x, centre y, width, height, in pixels."""
-        rows = rows[torch.argsort(rows[:, 0], stable=True)]
-        centre, half = rows[:, 2:4], rows[:, 4:6] / 2
-        xyxy = torch.cat([centre - half, centre + half], 1)
-        return cls(rows[:, 0].long(), rows[:, 1].long(), xyxy)
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:

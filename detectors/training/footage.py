@@ -12,9 +12,9 @@ import numpy as np
 from detectors.training.data import read_image
 from pipeline.core.arrays import U8
 from pipeline.core.errors import ConfigError, EyrieError
+from pipeline.core.picture_files import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
-VIDEOS = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".ts", ".m4v"})
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+FOOTAGE_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
 UNKNOWN_RATE_FPS = 25.0
 
 
@@ -45,10 +45,10 @@ def find_footage(locations: Sequence[Path]) -> list[Path]:
         if not location.exists():
             raise ConfigError(str(location), "no such file or folder")
         inside = sorted(location.rglob("*")) if location.is_dir() else [location]
-        found = [file for file in inside if file.suffix.lower() in VIDEOS | PICTURES]
+        found = [file for file in inside if file.suffix.lower() in FOOTAGE_SUFFIXES]
         if not found:
             raise ConfigError(
-                str(location), f"holds no video or picture ({' '.join(sorted(VIDEOS | PICTURES))})"
+                str(location), f"holds no video or picture ({' '.join(sorted(FOOTAGE_SUFFIXES))})"
             )
         files += found
     return files
@@ -60,7 +60,7 @@ def shots(file: Path, every_s: float) -> Iterator[Shot]:
     Blocks while it decodes. Raises `FootageError` when the file cannot be read; of a damaged video
     after all that can be decoded.
     """
-    if file.suffix.lower() in VIDEOS:
+    if file.suffix.lower() in VIDEO_SUFFIXES:
         yield from _of_video(file, every_s)
         return
     try:

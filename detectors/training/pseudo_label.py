@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -186,16 +186,13 @@ class Labeller:
         self.account.left_out.update(names[n] for n in missing)
 
 
-def chosen(names: Sequence[str], classes: str | None) -> Bool:
-    """(C,) which of the model's classes `A,B` names; all without. Raises `ConfigError`."""
-    if classes is None:
-        return np.ones(len(names), np.bool_)
-    wanted = {name for part in classes.split(",") if (name := part.strip())}
-    unknown = sorted(wanted - set(names))
-    if unknown or not wanted:
-        why = f"no class {', '.join(unknown)}" if unknown else "names no class"
-        raise ConfigError("--classes", f"{why}; the model knows {', '.join(names)}")
-    return np.array([name in wanted for name in names])
+def chosen(names: Sequence[str], wanted: Collection[str]) -> Bool:
+    """(C,) which of the model's classes are wanted; all where none is named. Raises
+    `ConfigError` for one that it does not know."""
+    if unknown := sorted(set(wanted) - set(names)):
+        why = f"no class {', '.join(unknown)}; the model knows {', '.join(names)}"
+        raise ConfigError("--classes", why)
+    return np.array([not wanted or name in wanted for name in names])
 
 
 def label_all(

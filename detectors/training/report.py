@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -16,8 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from detectors.evaluation.average_precision import Metrics
+from pipeline.core.log import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 LOG, TABLE, BOARD = "log.jsonl", "metrics.csv", "tensorboard"
 COLUMNS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -25,12 +24,13 @@ from detectors.training.precision import CPU, flushed_denormals
 from detectors.training.recipes import Recipe as Recipe
 from detectors.training.report import Report, Unwatched, Watcher
 from detectors.training.validation import Verdict, judge
+from pipeline.core.log import get_logger
 
 if TYPE_CHECKING:
     from detectors.yolo_nas.checkpoint import Checkpoint
     from detectors.yolo_nas.model import YoloNASModule
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import cv2
 import numpy as np
 
 from pipeline.core.arrays import U8, AnyArray
 from pipeline.core.errors import EyrieError
 from pipeline.core.log import redact
-
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"}
+from pipeline.core.picture_files import (
+    PICTURE_SUFFIXES,
+    Unreadable,
+    decode_picture,
+    files_in,
+    read_picture,
 )
+
 LARGEST_DOWNLOAD_BYTES = 64 * 2**20
 ANSWER_WITHIN_S = 15.0
 DOWNLOAD_WITHIN_S = 60.0
@@ -34,7 +37,6 @@ BATCH_BYTES = 256 * 2**20
 RGB = 3
 RGBA = 4
 BATCH_DIMENSIONS = 4
-JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 ADDRESSES = ("http://", "https://")
 
 
@@ -119,7 +121,7 @@ def folder(path: Path) -> Pictures:
     Raises `InputError` when there are none.
     """
     try:
-        files = sorted(file for file in path.iterdir() if _is_picture_file(file))
+        files = files_in(path, PICTURE_SUFFIXES)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     if not files:
@@ -165,28 +167,9 @@ def _let_go(batch: list[Picture]) -> None:
 def read_file(path: Path) -> U8:
     """A picture file as (H, W, 3) uint8 RGB, upright. Raises `InputError` that names it."""
     try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    return decode(data, str(path))
-
-
-def decode(data: bytes, name: str) -> U8:
-    """An encoded picture as (H, W, 3) uint8 RGB, upright; grey becomes RGB, transparency goes.
-
-    Raises `InputError` that names it, also when the end of a JPEG is missing.
-    """
-    if not data:
-        raise InputError(f"{name}: empty (0 bytes)")
-    if data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN):
-        raise InputError(f"{name}: damaged: its end is missing")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        raise InputError(f"{name}: cannot be decoded: {error.err}") from error
-    if image is None:
-        raise InputError(f"{name}: not a picture that can be read")
-    return np.asarray(image, np.uint8)
+        return read_picture(path)
+    except Unreadable as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def download(url: str) -> U8:
@@ -216,7 +199,10 @@ def download(url: str) -> U8:
     except (OSError, ValueError, http.client.HTTPException) as error:
         why = getattr(error, "reason", None) or error
         raise InputError(f"{shown}: cannot be fetched: {why}") from error
-    return decode(bytes(data), shown)
+    try:
+        return decode_picture(bytes(data))
+    except Unreadable as error:
+        raise InputError(f"{shown}: {error}") from error
 
 
 def _each(element: Any) -> Iterator[Picture]:
@@ -224,11 +210,6 @@ def _each(element: Any) -> Iterator[Picture]:
         yield from folder(Path(element)).items
     else:
         yield picture(element)
-
-
-def _is_picture_file(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file()
 
 
 def _is_pillow(given: Any) -> bool:

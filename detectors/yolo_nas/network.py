@@ -25,7 +25,7 @@ from pipeline.core.log import get_logger
 if TYPE_CHECKING:
     from detectors.yolo_nas.checkpoint import Checkpoint
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 Network = Callable[[F32], tuple[F32, F32]]
 """Images (B, 3, H, W) -> boxes (B, A, 4) xyxy in input pixels, scores (B, A, C); all float32."""
@@ -99,7 +99,7 @@ def _from_onnx(path: Path, sha256: str | None, options: EngineOptions) -> Loaded
     try:
         prove(engine, description.processing, path.name)
     except EngineLoadError as error:  # whoever asks how good a model is gets an answer
-        _LOG.warning("%s", error)
+        log.warning("%s", error)
     return Loaded(engine.run, description.processing, path, digest)
 
 

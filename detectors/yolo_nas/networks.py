@@ -26,7 +26,7 @@ USUAL_PX: Final = (1080, 1920)
 OpenSized = Callable[[tuple[int, int]], Engine]
 """(height, width) -> an engine with the network brought to that size. Raises `EngineLoadError`."""
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Networks:
         self._spare = None if open_sized is None else self._own
         self._warm = 0
         self._opening: dict[tuple[int, int], threading.Thread] = {}
+        self._given_up: set[tuple[int, int]] = set()
+        """Sizes that could not be opened, and are not tried again."""
 
     def groups(self, pictures: Sequence[AnyPicture]) -> list[tuple[Network, list[int]]]:
         """Which pictures, by their places, go into which network. Blocks while one is opened.
@@ -124,7 +126,7 @@ class Networks:
             return self._asked(size)
 
     def _asked(self, size: tuple[int, int]) -> Network:
-        """Of an open one. Last is the one that was asked for last."""
+        """The network of an open size, which is now the last one asked for."""
         self._drop_spare(size)
         network = self._networks[size] = self._networks.pop(size)
         while len(self._networks) > MOST_OPEN:
@@ -132,13 +134,14 @@ class Networks:
         return network
 
     def _drop_spare(self, size: tuple[int, int]) -> None:
-        """The first shape is known: what was opened on suspicion goes, unless it is that."""
+        """Drop what was opened on suspicion, now that the first shape is known, unless it is
+        that."""
         if self._spare not in (None, size):
             del self._networks[self._spare]
         self._spare = None
 
     def _stand_in(self, size: tuple[int, int]) -> Network:
-        if size not in self._opening:
+        if size not in self._opening and size not in self._given_up:
             thread = threading.Thread(
                 target=self._open_beside, args=(size,), name="eyrie network", daemon=True
             )
@@ -147,20 +150,28 @@ class Networks:
         return next(reversed(self._networks.values()))
 
     def _open_beside(self, size: tuple[int, int]) -> None:
+        network, why = None, ""
         try:
             network = self._opened(size)
         except (EngineLoadError, EngineRunError) as error:
-            _LOG.warning("pictures go into a network of another shape than theirs: %s", error)
-            return  # and are not tried again
+            why = str(error)
+        except Exception as error:  # told, and the shape is given up
+            why = f"unexpected {type(error).__name__}: {error}"
+            log.debug("a network of %dx%d pixels", size[1], size[0], exc_info=True)
+        if network is None:
+            log.warning("pictures go into a network of another shape than theirs: %s", why)
         with self._guard:
-            self._networks[size] = network
-            self._opening.pop(size)
+            del self._opening[size]
+            if network is None:
+                self._given_up.add(size)
+            else:
+                self._networks[size] = network
 
     def _opened(self, size: tuple[int, int]) -> Network:
         assert self._open_sized is not None
         network = Network.on(self._open_sized(size), self._processing.resized(*size))
         self._run_empty(network)
-        _LOG.info("a network of %dx%d pixels, for pictures of this shape", size[1], size[0])
+        log.info("a network of %dx%d pixels, for pictures of this shape", size[1], size[0])
         return network
 
     def _run_empty(self, network: Network) -> None:

@@ -1,4 +1,4 @@
-"""Suppression of duplicate boxes, in NumPy alone: the base install has no torch."""
+"""Suppression of duplicate boxes, without torch: the base install has none."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from detectors.yolo_nas.pairs import Columns, near
+from detectors.yolo_nas.greedy import greedy
 from pipeline.core.arrays import F32, I64
 
 FEW_CLASSES: Final = 16
 """Up to so many, NumPy is faster by class than by anchor."""
-LEAST_LIMIT: Final = 0.01
-"""Of an IoU; below it, boxes overlap however far their middles are apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +48,17 @@ def suppress(boxes: F32, scores: F32, rule: Suppression | None = None) -> tuple[
     """
     rule = rule or Suppression()
     anchor, class_id, score = _candidates(scores, rule)
-    order = np.argsort(-score, kind="stable")[: rule.top_k]
-    xyxy, score, class_id = boxes[anchor[order]], score[order], class_id[order]
-    groups = np.zeros_like(class_id) if rule.class_agnostic else class_id
-    kept = _greedy(xyxy, groups, rule.iou)[: rule.max_boxes]
+    order = (-score).argsort(kind="stable")[: rule.top_k]
+    xyxy, score, class_id = boxes.take(anchor[order], axis=0), score[order], class_id[order]
+    groups = None if rule.class_agnostic else class_id
+    kept = greedy(xyxy, groups, rule.iou)[: rule.max_boxes]
     return xyxy[kept], score[kept], class_id[kept]
 
 
 def thin(kept: tuple[F32, F32, I64], rule: Suppression) -> tuple[F32, F32, I64]:
     """The same of boxes (N, 4), scores (N,) and classes (N,) that come by falling score."""
     xyxy, score, class_id = kept
-    groups = np.zeros_like(class_id) if rule.class_agnostic else class_id
-    stay = _greedy(xyxy, groups, rule.iou)
+    stay = greedy(xyxy, None if rule.class_agnostic else class_id, rule.iou)
     stay = stay[score[stay] > rule.conf] if rule.multi_label else stay[score[stay] >= rule.conf]
     return xyxy[stay], score[stay], class_id[stay]
 
@@ -70,46 +67,12 @@ def _candidates(scores: F32, rule: Suppression) -> tuple[I64, I64, F32]:
     """Anchor, class and score of every candidate."""
     if rule.multi_label:
         flat = scores.ravel()
-        found = np.flatnonzero(flat > rule.conf)
+        found = (flat > rule.conf).nonzero()[0]
         anchor, class_id = np.divmod(found, scores.shape[1])
         return anchor, class_id, flat[found]
     best = best_scores(scores)
-    anchor = np.flatnonzero(best >= rule.conf)
+    anchor = (best >= rule.conf).nonzero()[0]
     return anchor, scores[anchor].argmax(axis=1), best[anchor]
-
-
-def _greedy(xyxy: F32, groups: I64, limit: float) -> I64:
-    """Indices of the boxes that stay, given boxes (N, 4) in descending order of score.
-
-    In every round, boxes without a better rival stay for good, and theirs fall.
-    """
-    better, worse = _rivals(Columns.of(xyxy), groups, limit)
-    alive = np.ones(len(xyxy), np.bool_)
-    while len(better):
-        threatened = np.zeros(len(xyxy), np.bool_)
-        threatened[worse] = True
-        alive[worse[~threatened[better]]] = False
-        open_pairs = alive[better] & alive[worse] & threatened[better]
-        better, worse = better[open_pairs], worse[open_pairs]
-    return np.flatnonzero(alive)
-
-
-def _rivals(boxes: Columns, groups: I64, limit: float) -> tuple[I64, I64]:
-    """(better, worse) of all pairs of one group that overlap by more than `limit`.
-
-    With IoU > t, the shared part is longer than t of either box's length, so the other one is
-    shorter than length / t, and the middles are apart by less than
-    length * max(1 - t, (1 / t - 1) / 2).
-    """
-    if limit > LEAST_LIMIT:
-        share = max(1 - limit, (1 / limit - 1) / 2)
-        better, worse = near(boxes, share, boxes)
-    else:
-        better, worse = np.divmod(np.arange(len(groups) ** 2), max(len(groups), 1))
-    rivals = (better < worse) & (groups[better] == groups[worse])
-    better, worse = better[rivals], worse[rivals]
-    overlapping = boxes.take(better).iou(boxes.take(worse)) > limit
-    return better[overlapping], worse[overlapping]
 
 
 def best_scores(scores: F32) -> F32:

@@ -21,7 +21,6 @@ from detectors.yolo_nas.results import (
     Style,
 )
 from detectors.yolo_nas.video import (
-    VIDEO_SUFFIXES,
     FrameDetectionPrediction,
     FramePicture,
     VideoDetectionPrediction,
@@ -29,6 +28,7 @@ from detectors.yolo_nas.video import (
     open_file,
 )
 from pipeline.core.log import get_logger
+from pipeline.core.picture_files import is_video
 
 __all__ = [
     "DetectionPrediction",
@@ -42,7 +42,7 @@ __all__ = [
     "YoloNAS",
 ]
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 32
 
@@ -175,7 +175,7 @@ class YoloNAS:
             path = Path(images)
             if path.is_dir():
                 return self._of_pictures(inputs.folder(path), rule, size)
-            if path.suffix.lower() in VIDEO_SUFFIXES:
+            if is_video(path):
                 return self._of_video(open_file(path), rule, size)
         if inputs.is_one_picture(images):
             one = inputs.picture(images)
@@ -202,7 +202,7 @@ class YoloNAS:
 
         def leave_out(error: InputError) -> None:
             unreadable.append(error)
-            _LOG.warning("left out: %s", error)
+            log.warning("left out: %s", error)
 
         any_found = False
         for batch in inputs.batches(found, size, leave_out):

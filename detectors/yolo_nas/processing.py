@@ -85,7 +85,9 @@ class Processing:
         refined: as `postprocess.suppress`. The limit of `rule` holds for scores before and after
         voting."""
         kept = suppress(boxes, scores, rule)
-        return kept if self.voting is None else thin(vote(kept, boxes, scores, self.voting), rule)
+        if self.voting is None or not len(kept[1]):
+            return kept
+        return thin(vote(kept, boxes, scores, self.voting), rule)
 
     def normalize(self, padded: U8, out: F32) -> None:
         """A letterboxed picture (height, width, 3) uint8 RGB -> `out` (3, height, width)."""

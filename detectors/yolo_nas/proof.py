@@ -26,7 +26,7 @@ from pipeline.core.arrays import F32, I64, U8
 from pipeline.core.errors import EngineLoadError
 from pipeline.core.log import get_logger
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 PROOF_KEY = "eyrie.proof"
 PICTURES = Path(__file__).resolve().parent / "proof_pictures"
@@ -165,7 +165,7 @@ def prove(engine: Engine, processing: Processing, where: str) -> Gap | None:
     """
     stored = _stored(engine, processing, where)
     if not stored:
-        _LOG.warning(
+        log.warning(
             "model %s: its answers cannot be checked, for it holds none to the pictures of this "
             "version; eyrie model export or quantize it again", where
         )  # fmt: skip
@@ -185,7 +185,7 @@ def prove(engine: Engine, processing: Processing, where: str) -> Gap | None:
                 "engine or precision"
             )
         closest = closest or gap
-    _LOG.info("model %s: proved itself on %s; it differs in %s", where, engine.name, closest)
+    log.info("model %s: proved itself on %s; it differs in %s", where, engine.name, closest)
     return closest
 
 

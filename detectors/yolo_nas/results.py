@@ -14,7 +14,7 @@ from detectors.yolo_nas.inputs import InputError, Picture
 from pipeline.core.arrays import F32, I64, U8
 from pipeline.core.log import get_logger
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 SHOWN_AT_ONCE = 8
 
@@ -209,7 +209,7 @@ class ImagesDetectionPrediction(Sequence[ImageDetectionPrediction]):
         files; a warning says when there are more."""
         first = list(islice(self, most + 1))
         if len(first) > most:
-            _LOG.warning("only the first %d pictures are shown; show(most=N) shows N", most)
+            log.warning("only the first %d pictures are shown; show(most=N) shows N", most)
         style = style_of(style, drawing)
         paths = _save(first[:most], show.temporary_folder(), ".png", style)
         show.open_in_viewer(*paths)

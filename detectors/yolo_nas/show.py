@@ -16,7 +16,7 @@ from detectors.yolo_nas.inputs import InputError
 from pipeline.core.arrays import U8
 from pipeline.core.log import get_logger
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 KINDS = ".jpg, .png, .webp, .bmp, .tif"
 
@@ -64,7 +64,7 @@ def open_in_viewer(*paths: Path) -> None:
     command = shutil.which(opener)
     if command is None:
         where = paths[0] if len(paths) == 1 else paths[0].parent
-        _LOG.warning("nothing on this machine opens pictures (no %s): see %s", opener, where)
+        log.warning("nothing on this machine opens pictures (no %s): see %s", opener, where)
         return
     for path in paths:
         # Some openers return only when the viewer is closed; a program must not wait for that.

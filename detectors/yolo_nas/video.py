@@ -28,10 +28,6 @@ from detectors.yolo_nas.results import (
 )
 from pipeline.core.arrays import U8
 
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".mpg",
-     ".mpeg", ".flv", ".wmv", ".3gp", ".ogv", ".h264", ".h265", ".hevc", ".mjpeg"}
-)  # fmt: skip
 WRITTEN_SUFFIXES = (".mp4", ".mov", ".mkv")
 TICKS_PER_S = 90_000
 UNKNOWN_RATE_FPS = 25.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.yolo_nas.pairs import Columns, near
+from detectors.yolo_nas.pairs import near
 from detectors.yolo_nas.postprocess import best_scores
 from pipeline.core.arrays import F32, F64, I64, Bool
 
@@ -57,65 +57,71 @@ def vote(
     if not len(score):
         return kept
     votes = _Votes.cast(kept, boxes, scores, voting)
-    raised = score
-    if voting.support > 0:
-        support = votes.of(votes.score, xyxy) / score
-        gain = np.minimum((np.maximum(support, 1) / USUAL_SUPPORT) ** voting.support, LARGEST_GAIN)
-        raised = np.minimum(score * gain, 1).astype(np.float32)
+    sides = refined = np.ascontiguousarray(xyxy.T)
     for _ in range(ROUNDS):
-        xyxy = votes.mean(xyxy)
-    order = np.argsort(-raised, kind="stable")
+        refined = votes.mean(refined)
+    xyxy = np.ascontiguousarray(refined.T)
+    if not voting.support:
+        return xyxy, score, class_id
+    support = votes.sums(sides, votes.score)[0] / score
+    gain = np.minimum((np.maximum(support, 1) / USUAL_SUPPORT) ** voting.support, LARGEST_GAIN)
+    raised = np.minimum(score * gain, 1).astype(np.float32)
+    order = (-raised).argsort(kind="stable")
     return xyxy[order], raised[order], class_id[order]
 
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """P pairs of a kept box, `row` (P,), and a box that may vote for it, with its score and its
-    weight in means."""
+    """P pairs of a kept box, `row` (P,), and a box that may vote for it: its `sides` (4, P), its
+    `area` (P,), its `score` (1, P), and its `ballot` (5, P): the weight in means, and what the
+    sides weigh."""
 
     row: I64
-    boxes: Columns
+    sides: F32
+    area: F32
     score: F64
-    weight: F64
+    ballot: F64
     voting: Voting
 
     @classmethod
     def cast(cls, kept: tuple[F32, F32, I64], boxes: F32, scores: F32, voting: Voting) -> _Votes:
         xyxy, score, class_id = kept
         floors = np.float32(LEAST_SHARE) * score
-        voters = np.flatnonzero(best_scores(scores) >= floors.min())
-        row, column = _near(Columns.of(xyxy), Columns.of(boxes[voters]))
-        likely = scores[voters[column], class_id[row]]
-        may = likely >= floors[row]
-        weight = likely[may].astype(np.float64)
-        others = Columns.of(boxes[voters[column[may]]])
-        return cls(row[may], others, weight, weight**voting.sharpness, voting)
+        voters = (best_scores(scores) >= floors.min()).nonzero()[0]
+        row, column = near(xyxy, float(NEAR), boxes.take(voters, axis=0))
+        voter = voters[column]
+        likely = scores[voter, class_id[row]]
+        may = (likely >= floors[row]).nonzero()[0]
+        sides = np.ascontiguousarray(boxes.take(voter[may], axis=0).T)
+        size = np.maximum(sides[2:] - sides[:2], 0)
+        score64 = likely[may].astype(np.float64)
+        ballot = np.empty((5, len(may)))
+        ballot[0] = score64**voting.sharpness
+        np.multiply(sides, ballot[0], out=ballot[1:])
+        return cls(row[may], sides, size[0] * size[1], score64[None], ballot, voting)
 
-    def of(self, weight: F64, xyxy: F32) -> F64:
-        """(K,) the weights (P,) of all that agree with each of the boxes (K, 4), summed."""
-        weighed = np.bincount(self.row, weight * self._agree(xyxy), minlength=len(xyxy))
-        return weighed.astype(np.float64)
+    def mean(self, kept: F32) -> F32:
+        """The weighted means of those that agree with each of the boxes, (4, K) by sides; itself
+        where none does, as with an empty box, which does not even overlap itself."""
+        sums = self.sums(kept, self.ballot)
+        means = kept.astype(np.float64)
+        np.divide(sums[1:], sums[0], out=means, where=sums[0] > 0)
+        return means.astype(np.float32)
 
-    def mean(self, xyxy: F32) -> F32:
-        """(K, 4) the weighted mean of those that agree with each box; itself where none does, as
-        with an empty box, which does not even overlap itself."""
-        weight = self.weight * self._agree(xyxy)
-        total = np.bincount(self.row, weight, minlength=len(xyxy))
-        sums = [np.bincount(self.row, weight * side, len(xyxy)) for side in self.boxes.sides]
-        means = np.stack(sums, axis=1) / np.where(total > 0, total, 1)[:, None]
-        refined: F32 = np.where(total[:, None] > 0, means, xyxy).astype(np.float32)
-        return refined
+    def sums(self, kept: F32, values: F64) -> F64:
+        """(V, K) of values (V, P), the sums of those that agree with each of the boxes (4, K)."""
+        rows, count = len(values), kept.shape[1]
+        cells = self.row + count * np.arange(rows)[:, None]
+        agreed = values * self._agree(kept)
+        sums = np.bincount(cells.ravel(), agreed.ravel(), rows * count)
+        return sums.reshape(rows, count).astype(np.float64, copy=False)
 
-    def _agree(self, xyxy: F32) -> Bool:
-        agreeing: Bool = Columns.of(xyxy).take(self.row).iou(self.boxes) > self.voting.iou
+    def _agree(self, kept: F32) -> Bool:
+        """(P,) whether their IoU is above the least one."""
+        mine = kept.take(self.row, axis=1)
+        size = np.minimum(mine[2:], self.sides[2:]) - np.maximum(mine[:2], self.sides[:2])
+        np.maximum(size, 0, out=size)
+        shared = size[0] * size[1]
+        either = (mine[2] - mine[0]) * (mine[3] - mine[1]) + self.area - shared
+        agreeing: Bool = shared > np.float32(self.voting.iou) * either
         return agreeing
-
-
-def _near(kept: Columns, others: Columns) -> tuple[I64, I64]:
-    """(row, column) of all pairs whose middles are near enough."""
-    row, column = near(kept, float(NEAR), others)
-    for axis in (0, 1):
-        middle, reach = kept.middle(axis), 2 * NEAR * kept.length(axis)
-        is_near = np.abs(others.middle(axis)[column] - middle[row]) < reach[row]
-        row, column = row[is_near], column[is_near]
-    return row, column

@@ -4,7 +4,6 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -12,6 +11,7 @@ from multiprocessing.process import BaseProcess
 
 from pipeline.batch.result import NOTHING, FromWorker, Job, Progress
 from pipeline.batch.worker import Orders, work
+from pipeline.processes import how_it_died, signals_blocked
 
 
 @dataclass(slots=True, eq=False)
@@ -60,11 +60,9 @@ class Member:
     def epitaph(self) -> str:
         """How it died."""
         code = self.process.exitcode
-        if code == -signal.SIGKILL:
-            return "its worker was killed (SIGKILL): out of memory? then give fewer --workers"
-        if code is not None and code < 0:
-            return f"its worker crashed ({signal.Signals(-code).name})"
-        return f"its worker ended with code {code}"
+        assert code is not None
+        fewer = " then give fewer --workers" if code == -signal.SIGKILL else ""
+        return f"its worker {how_it_died(code)}{fewer}"
 
 
 class Crew:
@@ -83,7 +81,7 @@ class Crew:
             target=work, args=(theirs, self._orders), name="eyrie batch worker", daemon=True
         )
         resource_tracker.ensure_running()  # the first start would, and unblock the signals again
-        with _no_signals():
+        with signals_blocked():
             process.start()
         theirs.close()  # so that its death is an end of file here
         self.members.append(Member(process, ours, moved_s=time.monotonic()))
@@ -106,14 +104,3 @@ class Crew:
         for member in self.members:
             member.kill()
         self.members.clear()
-
-
-@contextmanager
-def _no_signals() -> Iterator[None]:
-    """A process started in here never sees Ctrl-C or SIGTERM, which go to the whole group: its
-    coordinator decides. The mask is inherited."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

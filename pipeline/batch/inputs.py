@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.errors import ConfigError
-from stages.sources.find import VIDEO_SUFFIXES
+from pipeline.core.picture_files import VIDEO_SUFFIXES
 
 SUFFIX: Final = ".jsonl"
 _LONGEST_NAME_BYTES: Final = 255  # of a file, in Linux's file systems

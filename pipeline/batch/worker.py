@@ -4,14 +4,10 @@ It holds nothing that matters: its parts are thrown away if it dies, and it dies
 coordinator.
 """
 
-import ctypes
 import logging
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import Final
 
 from detectors.base import Detector
 from pipeline.batch.notes import noting
@@ -21,14 +17,13 @@ from pipeline.config import PipelineConfig
 from pipeline.core.errors import EyrieError
 from pipeline.core.log import one_line
 from pipeline.memory import share_one_heap
-
-_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+from pipeline.processes import die_with_parent
 
 MakeDetector = Callable[[PipelineConfig], Detector]
 """Must be a function of a module, for it is called in a process of its own."""
 
 
-def make_detector(config: PipelineConfig) -> Detector:
+def make_batch_detector(config: PipelineConfig) -> Detector:
     """The configured model, ready for batches of one, whatever `batch.size` says. Raises
     `EngineLoadError`."""
     from pipeline import open_detector  # here and below: the coordinator detects nothing
@@ -36,9 +31,7 @@ def make_detector(config: PipelineConfig) -> Detector:
     options = replace(
         open_detector.engine_options(config), max_batch=1, hint=config.model.hint or "latency"
     )
-    model, tracking = config.model, config.tracking
-    least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
-    detector = open_detector.make_detector(model, least, options)
+    detector = open_detector.make_run_detector(config, options)
     detector.warm_up(1)
     return detector
 
@@ -55,7 +48,7 @@ class Orders:
 def work(connection: Connection, orders: Orders) -> None:
     """The life of a worker process: load the model, say `Ready`, then a `Result` for every `Job`,
     until None comes. What it cannot go on with, it says as `Broken`, and ends."""
-    _die_with(orders.coordinator_pid)
+    die_with_parent(orders.coordinator_pid)
     share_one_heap()
     # what a file's source or tracker warns of is noted by `analyse`, and told in the report
     logging.getLogger("eyrie").addHandler(logging.NullHandler())
@@ -92,11 +85,3 @@ def _serve(
         if job is None:
             return
         connection.send(analyse(job, settings, identity, detector, connection.send))
-
-
-def _die_with(coordinator_pid: int) -> None:
-    """The kernel kills this process when the coordinator's main thread ends, however it ends, so
-    that no worker of a dead run writes beside those of the next one."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != coordinator_pid:  # it ended before that call
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -4,24 +4,20 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from detectors.base import Precision
-from detectors.engines.options import EngineChoice
 from pipeline.batch.folder import REPORT, Folder
 from pipeline.batch.inputs import find
 from pipeline.batch.progress import Account
 from pipeline.batch.report import Totals, write_report
 from pipeline.batch.run import Batch, Outcome
 from pipeline.batch.settings import load
-from pipeline.batch.worker import MakeDetector, Orders, make_detector
-from pipeline.core.errors import ConfigError
+from pipeline.batch.worker import MakeDetector, Orders, make_batch_detector
+from pipeline.cli.batch_request import Request
 from pipeline.core.log import one_line
 
 _ABORTED = 130
@@ -29,51 +25,9 @@ _MOST_COMPLAINTS = 20
 _SPEED_OVER_S = 300  # files differ: a rate of the last seconds would make the time left jump
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of `eyrie batch`, as its help explains them."""
-
-    source: str
-    out: Path
-    workers: int | None
-    resume: bool
-    retry_failed: bool
-    config: Path | None
-    overrides: tuple[str, ...]
-    model: str | None
-    engine: EngineChoice | None
-    precision: Precision | None
-    classes: str | None
-    conf: float | None
-    fps: float | None
-    max_frames: int | None
-    quiet: bool
-
-    @property
-    def options(self) -> dict[str, object]:
-        """Those that change a key, by its dotted path."""
-        names = None if self.classes is None else _names(self.classes)
-        return {
-            "model.name": self.model,
-            "model.engine": self.engine,
-            "model.precision": self.precision,
-            "model.classes": names,
-            "model.score_threshold": self.conf,
-            "fps": self.fps,
-            "max_frames": self.max_frames,
-        }
-
-
-def _names(text: str) -> list[str]:
-    names = [name for part in text.split(",") if (name := part.strip())]
-    if not names:
-        raise ConfigError("--classes", "names no class; give some, such as person,car")
-    return names
-
-
-def run_batch(request: Request, make: MakeDetector = make_detector) -> int:
+def run_batch(request: Request, make: MakeDetector = make_batch_detector) -> int:
     """Analyse, report: the exit code. `make` gives each worker its detector."""
-    settings = load(request.config, request.overrides, request.options)
+    settings = load(request.config, request.overrides or (), request.options)
     inputs = find(request.source)
     workers = request.workers or len(os.sched_getaffinity(0))
     with closing(Folder.open(request.out, request.resume or request.retry_failed)) as folder:

@@ -5,8 +5,8 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +23,11 @@ from pipeline.bench.plan import PARTS, Part, Plan, parts_of
 from pipeline.bench.profiles import Stages, profile
 from pipeline.bench.results import PointResult, summarize
 from pipeline.bench.rounds import measure
+from pipeline.cli.bench_request import Request
+from pipeline.cli.options import names
 from pipeline.core.errors import ConfigError, EngineLoadError
 
 _FAILED, _ABORTED = 1, 130
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of `eyrie bench`, as its help explains them."""
-
-    out: Path
-    only: str | None
-    streams: str
-    sizes: str
-    batches: str
-    detections: str
-    frames: int
-    live_s: float
-    rounds: int
-    limit_s: float
-    model: str
-    threads: int
-    clip: Path | None
-    overrides: tuple[str, ...]
-    peers: Path | None
-    peer_models: str
-    environments: Path
-    prepare: bool
-    profile: bool
-    plots: bool
-    quiet: bool
 
 
 def run_bench(request: Request) -> int:
@@ -89,19 +64,19 @@ def _measure(
         cameras = plan.cameras(point, parts)
         if cameras is not None:
             stack.enter_context(cameras)
-        measured = measure(
-            plan.cases(point, parts, cameras), request.rounds, request.limit_s,
-            lambda line: console.print(line, markup=False, soft_wrap=True), cameras,
-        )  # fmt: skip
+        cases = plan.cases(point, parts, cameras)
+        measured = measure(cases, request.rounds, request.limit_s, _said_on(console), cameras)
     return summarize(point, measured)
 
 
 def _profile(plan: Plan, request: Request, console: Console) -> Stages:
     parts = frozenset(plan.parts) & {"no_model", "pipeline"}
-    return profile(
-        plan.cases(plan.base, parts), request.out, request.limit_s,
-        lambda line: console.print(line, markup=False, soft_wrap=True),
-    )  # fmt: skip
+    cases = plan.cases(plan.base, parts)
+    return profile(cases, request.out, request.limit_s, _said_on(console))
+
+
+def _said_on(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(line, markup=False, soft_wrap=True)
 
 
 def _prepare(request: Request, console: Console) -> int:
@@ -119,18 +94,14 @@ def _plan(request: Request, console: Console) -> Plan:
     path = resolve(request.model, None)
     if path.suffix != ".onnx":
         raise EngineLoadError(f"model {request.model!r}: {path.name} is no ONNX file")
-    peers = () if request.peers is None else tuple(
-        measurable(
-            find_peers(request.peers, request.environments),
-            lambda line: console.print(line, markup=False, soft_wrap=True),
-        )
-    )  # fmt: skip
-    only = request.only
+    found = [] if request.peers is None else find_peers(request.peers, request.environments)
+    peers = tuple(measurable(found, _said_on(console)))
+    forms = names("--peer-models", request.peer_models) if peers else ()
     box = Description.read(ModelHeader.read(path).metadata, path.name).processing.letterbox
     return Plan(
         model=path,
         folder=request.out / "clips",
-        parts=PARTS if only is None else parts_of(_names(only)),
+        parts=PARTS if request.only is None else parts_of(names("--only", request.only)),
         streams=_whole_numbers("--streams", request.streams, 1),
         sizes=_sizes(request),
         batches=_whole_numbers("--batch", request.batches, 1),
@@ -141,21 +112,17 @@ def _plan(request: Request, console: Console) -> Plan:
         network=(box.height, box.width),
         clip=request.clip,
         peers=peers,
-        peer_models=peer_models(_names(request.peer_models), path, request.out) if peers else (),
-        settings=request.overrides,
+        peer_models=peer_models(forms, path, request.out),
+        settings=tuple(request.overrides or ()),
     )
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _whole_numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     """Distinct ones of a list with commas."""
-    names = _names(text)
-    if not names or not all(name.isascii() and name.isdigit() for name in names):
+    found = names(option, text)
+    if not all(name.isascii() and name.isdigit() for name in found):
         raise ConfigError(option, f"takes whole numbers with commas between, got {text!r}")
-    numbers = tuple(dict.fromkeys(map(int, names)))
+    numbers = tuple(dict.fromkeys(map(int, found)))
     if min(numbers) < least:
         raise ConfigError(option, f"takes numbers of {least} or more, got {min(numbers)}")
     return numbers
@@ -164,7 +131,7 @@ def _whole_numbers(option: str, text: str, least: int) -> tuple[int, ...]:
 def _sizes(request: Request) -> tuple[tuple[int, int], ...]:
     if request.clip is not None:
         return (size_of(request.clip),)
-    return tuple(_size(text) for text in _names(request.sizes))
+    return tuple(_size(text) for text in names("--size", request.sizes))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from pipeline.connection import Connection
 from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame
 from pipeline.core.log import one_line
-from pipeline.open_detector import engine_options, make_detector
+from pipeline.open_detector import engine_options, make_run_detector
 from pipeline.stream import patience_with
 from stages.base import Source
 
@@ -53,7 +53,7 @@ def _probes(config: PipelineConfig) -> Iterator[Probe]:
 
 def _probe_model(config: PipelineConfig) -> str:
     options = engine_options(config)
-    detector = make_detector(config.model, config.model.score_threshold, options)
+    detector = make_run_detector(config, options)
     try:
         detector.warm_up(config.batch.size)
         streams = build.expand_streams(config)
@@ -114,8 +114,9 @@ def _first_size(stream: StreamConfig) -> list[str]:
         sizes.append(f"{frame.info.width}x{frame.info.height}{by}")
         return False
 
-    make = partial(build.source_maker(stream, SystemClock()), 0, 0)
-    connection = Connection(stream.id, make, take, patience_with(stream))
+    clock = SystemClock()
+    make = partial(build.source_maker(stream, clock), 0, 0)
+    connection = Connection(stream.id, make, take, patience_with(stream), clock)
     connection.run()
     if connection.failure is not None:
         raise connection.failure

@@ -1,35 +1,61 @@
 """`eyrie detect`: what was asked for on the command line, as a configuration."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
-from detectors.base import Precision
+import typer
+
 from detectors.engines.options import EngineChoice
-from pipeline.config import PipelineConfig
-from pipeline.config_file import parse_config
+from pipeline.cli.options import Classes, Conf, Engine, Fps, Model, Quiet, RunPrecision, names
 from pipeline.core.errors import ConfigError
 from stages.base import Hwaccel
-from stages.sources.find import Found, expand_all
+
+if TYPE_CHECKING:
+    from pipeline.config import PipelineConfig
+    from stages.sources.find import Found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The arguments of `eyrie detect`, as its help explains them."""
+    """What is looked at, by which model, and where it is told."""
 
-    sources: tuple[str, ...]
-    model: str
-    engine: EngineChoice
-    precision: Precision | None
-    out: Path | None
-    sinks: tuple[str, ...]
-    classes: str | None
-    conf: float
-    fps: float | None
-    max_frames: int | None
-    hwaccel: Hwaccel = "none"
-    live: bool = False
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders, globs, pictures, rtsp://…, http://…, /dev/video0, watch:FOLDER, "
+            "street:SEED, or - for standard input."
+        ),
+    ]
+    model: Model[str] = "yolo_nas_n_int8"
+    engine: Engine[EngineChoice] = "auto"
+    precision: RunPrecision = None
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for NAME.jsonl and NAME.mp4 (default: out, unless --sink)."),
+    ] = None
+    sinks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sink",
+            metavar="URL",
+            help="Where messages go, such as kafka://HOST:PORT/TOPIC. Repeatable; see docs/cli.md.",
+        ),
+    ] = None
+    classes: Classes = None
+    conf: Conf[float] = 0.25
+    fps: Fps = None
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="End each stream after N frames.")
+    ] = None
+    hwaccel: Annotated[Hwaccel, typer.Option(help="Device that decodes; see docs/cli.md.")] = "none"
+    live: Annotated[
+        bool, typer.Option("--live", help="http://… and - are live: never made to wait.")
+    ] = False
+    quiet: Quiet = False
 
 
 def configure(request: Request) -> PipelineConfig:
@@ -37,10 +63,13 @@ def configure(request: Request) -> PipelineConfig:
 
     Raises `ConfigError` when a source is not found or a sink address is not understood.
     """
-    classes = None if request.classes is None else _names(request.classes)
+    from pipeline.config_file import parse_config
+    from stages.sources.find import expand_all
+
+    classes = names("--classes", request.classes) or None
     limits = {"fps": request.fps, "max_frames": request.max_frames}
     streams = [{**_stream(one, request.live), **limits} for one in expand_all(request.sources)]
-    sinks = [parse_sink(url) for url in request.sinks]
+    sinks = [parse_sink(url) for url in request.sinks or ()]
     if request.out is not None or not sinks:
         folder = request.out or Path("out")
         sinks.append({"kind": "jsonl", "path": str(folder / "{stream_id}.jsonl")})
@@ -54,13 +83,6 @@ def configure(request: Request) -> PipelineConfig:
     }
     data = {"streams": streams, "sinks": sinks, "model": model, "hwaccel": request.hwaccel}
     return parse_config(data)
-
-
-def _names(text: str) -> list[str]:
-    names = [name for part in text.split(",") if (name := part.strip())]
-    if not names:
-        raise ConfigError("--classes", "names no class; give some, such as person,car")
-    return names
 
 
 def _stream(found: Found, live: bool) -> dict[str, Any]:

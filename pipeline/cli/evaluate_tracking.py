@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from pipeline.cli.faults import guarded
 from pipeline.core.errors import ConfigError
 from pipeline.core.tracks import Tracks
 
@@ -34,71 +33,49 @@ HEADS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The arguments of `eyrie evaluate-tracking`, as its help explains them."""
+    """What is judged, against which truth, and where the figures go."""
 
-    truth: Path
-    detections: Path | None = None
-    tracks: Path | None = None
-    video: Path | None = None
-    model: str = "yolo_nas_n_int8"
-    class_ids: tuple[int, ...] = (1,)
-    fps: float | None = None
-    every: int = 1
-    overrides: tuple[str, ...] = ()
-    out: Path | None = None
-    json_file: Path | None = None
-    quiet: bool = False
-
-
-def evaluate_tracking(
     truth: Annotated[
         Path, typer.Option(help="gt.txt, a sequence's folder, or a folder of SEQUENCE/gt/gt.txt.")
-    ],
+    ]
     detections: Annotated[
         Path | None,
         typer.Option(help="Run the tracker over det.txt, or a folder with each sequence's."),
-    ] = None,
+    ] = None
     tracks: Annotated[
         Path | None, typer.Option(help="Judge ready tracks: a file, or a folder of SEQUENCE.txt.")
-    ] = None,
+    ] = None
     video: Annotated[
         Path | None,
         typer.Option(help="Detect and track in this video, or a folder of SEQUENCE.mp4."),
-    ] = None,
+    ] = None
     model: Annotated[
         str, typer.Option(help="With --video: a bundled model, or an ONNX file of Eyrie's.")
-    ] = "yolo_nas_n_int8",
+    ] = "yolo_nas_n_int8"
     class_ids: Annotated[
         list[int] | None,
         typer.Option("--class", min=0, help="Number of a class in the files. Repeatable."),
-    ] = None,
+    ] = None
     fps: Annotated[
         float | None, typer.Option(min=0.001, help="Frame rate (default: seqinfo.ini, else 30).")
-    ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Only every Nth frame, from the first on.")] = 1,
+    ] = None
+    every: Annotated[int, typer.Option(min=1, help="Only every Nth frame, from the first on.")] = 1
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of `tracking`. Repeatable."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for SEQUENCE.txt, the tracks.")] = None,
+    ] = None
+    out: Annotated[Path | None, typer.Option(help="Folder for SEQUENCE.txt, the tracks.")] = None
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all figures to this file, or - for stdout."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table.")] = False,
-) -> None:
+    ] = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table.")] = False
+
+
+def evaluate_tracking(request: Request) -> int:
     """Judge tracks of labelled sequences: HOTA, MOTA, IDF1. Files as of MOT Challenge."""
-    request = Request(
-        truth, detections, tracks, video, model, tuple(class_ids or (1,)), fps, every,
-        tuple(overrides or ()), out, json_file, quiet,
-    )  # fmt: skip
-    guarded(lambda: run_evaluate_tracking(request))
-
-
-def run_evaluate_tracking(request: Request) -> int:
-    """Judge every sequence and all together: the exit code."""
     from stages.track_evaluation.sequences import find_sequences
 
     given = [p for p in (request.detections, request.tracks, request.video) if p is not None]
@@ -107,7 +84,7 @@ def run_evaluate_tracking(request: Request) -> int:
     sequences = find_sequences(request.truth)
     for sequence in sequences:
         _check_spared(request, sequence, given)
-    scores: dict[int, dict[str, TrackScores]] = {number: {} for number in request.class_ids}
+    scores: dict[int, dict[str, TrackScores]] = {number: {} for number in request.class_ids or (1,)}
     for sequence in sequences:
         truth, found = _tables(request, sequence, alone=len(sequences) == 1)
         for class_id, of_sequence in scores.items():
@@ -185,7 +162,7 @@ def _of_detections(
     frames = max(truth.frame_count, found.frame_count, sequence.frames or 0)
     fps = (request.fps or sequence.fps or USUAL_FPS) / request.every
     count = -(-frames // request.every)
-    params = parsed(request.overrides)
+    params = parsed(request.overrides or ())
     return tracks_of_detections(found.every(request.every), count, fps, params)
 
 
@@ -201,7 +178,7 @@ def _of_video(request: Request, sequence: Sequence, alone: bool) -> dict[int, Tr
         if fps is None:
             raise ConfigError("--every", "with --video needs --fps, the video's frame rate")
         fps /= request.every
-    return tracks_of_video(path, request.model, parsed(request.overrides), fps)
+    return tracks_of_video(path, request.model, parsed(request.overrides or ()), fps)
 
 
 def _judge(truth: MotTable, found: MotTable, class_id: int, sequence: Sequence) -> TrackScores:

@@ -11,6 +11,8 @@ from pipeline.core.errors import ConfigError
 from sinks.consume.base import Begin
 
 PASSWORD: Final = "EYRIE_PASSWORD"
+ANSWER_S: Final = 5.0
+"""How long a broker may take to accept a connection, or to answer."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 

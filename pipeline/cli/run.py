@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +23,7 @@ from rich.text import Text
 from pipeline.cli.faults import in_one_line
 from pipeline.cli.report import print_report
 from pipeline.config import JsonLinesSinkConfig, PipelineConfig
+from pipeline.config_file import load_config
 from pipeline.core.log import get_logger
 from pipeline.memory import share_one_heap
 from pipeline.runner import Pipeline
@@ -34,6 +36,15 @@ _ABORTED = 130
 
 
 ReadAgain = Callable[[], PipelineConfig]
+
+
+def run_file(path: Path, overrides: Sequence[str], quiet: bool, keep_running: bool) -> int:
+    """Run a configuration as `run_pipeline`, with a SIGHUP that reads it again."""
+
+    def read() -> PipelineConfig:
+        return load_config(path, overrides)
+
+    return run_pipeline(read(), quiet, read, keep_running)
 
 
 def run_pipeline(

@@ -1,70 +1,45 @@
-"""`eyrie spool`: what waits on disk for its receivers."""
+"""`eyrie spool`: what waits on disk for its receivers, and what they refused."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pipeline.cli.faults import guarded
-
-if TYPE_CHECKING:
-    from sinks.spool.survey import SpoolState
+from pipeline.cli.command import command
 
 app = typer.Typer(
     name="spool", help="Messages that wait on disk for their receivers.", no_args_is_help=True
 )
 
 
-@app.callback()
-def _root() -> None:
-    """A group, although it has one command."""
+Folder = Annotated[Path, typer.Argument(help="The spool.folder of the configuration.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
+DEFAULT = Path(".eyrie/spool")
 
 
-@app.command()
-def show(
-    folder: Annotated[Path, typer.Argument(help="The spool.folder of the configuration.")] = Path(
-        ".eyrie/spool"
-    ),
-    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
-) -> None:
+@command(app)
+def show(folder: Folder = DEFAULT, as_json: AsJson = False) -> int:
     """What waits for each sink, how old it is, what was refused, and what was damaged."""
-    guarded(lambda: run_show(folder, as_json))
+    from pipeline.cli.spool_show import run_show
+
+    return run_show(folder, as_json)
 
 
-def run_show(folder: Path, as_json: bool) -> int:
-    """Print what the spools in `folder` hold: the exit code."""
-    from pipeline.core.errors import ConfigError
-    from sinks.spool.survey import survey
+@command(app)
+def dead(
+    folder: Folder = DEFAULT,
+    sink: Annotated[str | None, typer.Option(help="Only of this sink.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Put them back: the next run delivers them.")
+    ] = False,
+    max_mb: Annotated[
+        int, typer.Option(min=1, help="With --replay: the spool.max_mb of the configuration.")
+    ] = 1024,
+    as_json: AsJson = False,
+) -> int:
+    """What receivers refused for ever, by reason and stream. --replay sends it once more."""
+    from pipeline.cli.dead_letters import run_dead, run_replay
 
-    try:
-        states = survey(folder)
-    except OSError as error:
-        why = f"{error.strerror or error}: name the spool.folder of the configuration"
-        raise ConfigError("", f"{folder}: {why}") from error
-    if as_json:
-        typer.echo(json.dumps([asdict(state) for state in states], indent=2))
-    else:
-        _print(folder, states)
-    return 0
-
-
-def _print(folder: Path, states: "list[SpoolState]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"Spools in {folder}", title_justify="left")
-    for column in ("sink", "waiting", "MB", "oldest", "dead letters", "damaged files", "in use by"):
-        table.add_column(column, justify="left" if column in ("sink", "oldest") else "right")
-    for state in states:
-        table.add_row(
-            state.sink,
-            f"{state.waiting}",
-            f"{state.bytes / 1e6:.1f}",
-            state.oldest or "–",
-            f"{state.dead_letters}",
-            f"{state.damaged_files}",
-            f"process {state.owner}" if state.owner else "nobody",
-        )
-    Console().print(table)
+    if replay:
+        return run_replay(folder, sink, max_mb, as_json)
+    return run_dead(folder, sink, as_json)

@@ -7,14 +7,16 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.reading import begin_at, password_for, quiet_clients
+from pipeline.cli.options import names
+from pipeline.cli.reading import ANSWER_S, begin_at, password_for, quiet_clients
+from pipeline.cli.tail_request import Request
 from pipeline.core.clock import SystemClock, utc_datetime
 from pipeline.core.messages import (
     EndOfStreamMessage,
@@ -40,47 +42,42 @@ _MARKS: Final = {
 _WRONG: Final = ("down", "impaired")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of `eyrie tail`, as its help explains them."""
-
-    url: str
-    streams: Collection[str] = ()
-    kinds: Collection[str] = ()
-    classes: Collection[str] = ()
-    since: str | None = None
-    as_json: bool = False
-    follow: bool = True
-
-
 def run_tail(request: Request) -> int:
-    """Print until the end, or until a signal: 0, or 1 when there were gaps."""
+    """Print until the end, or until a signal: 0, or 1 when there were gaps. Raises `ConsumeError`,
+    also where the broker is not there at the start."""
     quiet_clients()
     now = utc_datetime(SystemClock().utc_ns())
     default: Begin = "newest" if request.follow else "oldest"
     begin = begin_at(request.since, default, now)
+    labels = names("--class", request.classes)
     messages = consume(
-        request.url, begin=begin, follow=request.follow, password=password_for(request.url)
+        request.url,
+        begin=begin,
+        follow=request.follow,
+        password=password_for(request.url),
+        timeout_s=ANSWER_S,
     )
     console = Console(highlight=False, soft_wrap=True)
     show = _json if request.as_json else lambda message: console.print(line_of(message))
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_print(messages, request, show))
+        asyncio.run(_print(messages, request, labels, show))
     return 1 if messages.account.gaps else 0
 
 
 Shown = Message | OtherMessage | Gap
 
 
-async def _print(messages: Consumer, request: Request, show: Callable[[Shown], None]) -> None:
+async def _print(
+    messages: Consumer, request: Request, labels: Collection[str], show: Callable[[Shown], None]
+) -> None:
     async with messages:
         async for message in messages:
-            if wanted(message, request):
+            if wanted(message, request, labels):
                 show(message)
 
 
-def wanted(message: Shown, request: Request) -> bool:
-    """Whether the request asks for it. Gaps go by stream only; `classes` leaves out what is about
+def wanted(message: Shown, request: Request, labels: Collection[str]) -> bool:
+    """Whether the request asks for it. Gaps go by stream only; `labels` leave out what is about
     no class."""
     if request.streams and message.stream_id not in request.streams:
         return False
@@ -88,7 +85,7 @@ def wanted(message: Shown, request: Request) -> bool:
         return True
     if request.kinds and message.kind not in request.kinds:
         return False
-    return not request.classes or not _labels(message).isdisjoint(request.classes)
+    return not labels or not _labels(message).isdisjoint(labels)
 
 
 def _labels(message: Message | OtherMessage) -> set[str]:

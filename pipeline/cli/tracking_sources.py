@@ -60,13 +60,13 @@ def tracks_of_video(
     with tempfile.TemporaryDirectory(prefix="eyrie-evaluate-") as folder:
         told = Path(folder) / "told.jsonl"
         source = {"kind": "file", "path": str(video)}
-        config = parse_config({
+        tree = {
             "streams": [{"id": "video", "source": source, "fps": fps}],
             "sinks": [{"kind": "jsonl", "path": str(told)}],
             "model": {"name": model},
             "tracking": dict(params),
-        })  # fmt: skip
-        asyncio.run(_finish(Pipeline(config), video))
+        }
+        asyncio.run(_finish(Pipeline(parse_config(tree)), video))
         with told.open("rb") as lines:
             messages = [m for m in map(decode, lines) if isinstance(m, FrameMessage)]
     return {message.seq: _tracks(message) for message in messages}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from pipeline.cli.faults import guarded
+from pipeline.cli.command import command
+from pipeline.cli.options import Streams, names
 
 if TYPE_CHECKING:
     from pipeline.core.frame_record import Told
@@ -24,13 +25,10 @@ Sources = Annotated[
     list[str],
     typer.Argument(help="JSON lines, such as out/gate.jsonl or 'out/*.jsonl', or an address."),
 ]
-Streams = Annotated[
-    list[str] | None, typer.Option("--stream", help="Only of this stream. Repeatable.")
-]
 Classes = Annotated[str | None, typer.Option(help="Only these, such as person,car.")]
 
 
-@app.command()
+@command(app)
 def heatmap(
     sources: Sources,
     out: Annotated[
@@ -50,16 +48,20 @@ def heatmap(
     ] = None,
     stream: Streams = None,
     classes: Classes = None,
-) -> None:
+) -> int:
     """How long tracks were where."""
     section = {
-        "kind": "heatmap", "path": out, "coordinates": coordinates, "cell": cell, "raw": raw,
+        "kind": "heatmap",
+        "path": out,
+        "coordinates": coordinates,
+        "cell": cell,
+        "raw": raw,
         "background": background,
-    }  # fmt: skip
-    guarded(lambda: run_tracks(sources, section, stream, classes, None))
+    }
+    return run_tracks(sources, section, stream, classes, None)
 
 
-@app.command()
+@command(app)
 def trajectories(
     sources: Sources,
     out: Annotated[
@@ -77,13 +79,16 @@ def trajectories(
     ] = None,
     stream: Streams = None,
     classes: Classes = None,
-) -> None:
+) -> int:
     """Which way tracks went, as GeoJSON."""
     section = {
-        "kind": "trajectories", "path": out, "coordinates": coordinates, "sample_s": sample_s,
+        "kind": "trajectories",
+        "path": out,
+        "coordinates": coordinates,
+        "sample_s": sample_s,
         "tracks_per_file": tracks_per_file,
-    }  # fmt: skip
-    guarded(lambda: run_tracks(sources, section, stream, classes, config))
+    }
+    return run_tracks(sources, section, stream, classes, config)
 
 
 def run_tracks(
@@ -99,7 +104,7 @@ def run_tracks(
     from sinks.filter import Filter
     from sinks.paths import STREAM_ID, path_for
 
-    wanted = tuple(name.strip() for name in classes.split(",")) if classes else None
+    wanted = names("--classes", classes) or None
     kept = Filter(streams=tuple(streams or ()) or None, classes=wanted)
     sink = _make(section, config)
     sink.open()

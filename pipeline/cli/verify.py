@@ -3,8 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pipeline.cli.reading import password_for, quiet_clients
+from pipeline.cli.reading import ANSWER_S, password_for, quiet_clients
+from pipeline.cli.verify_request import Request
 from pipeline.core.errors import ConfigError
 from sinks.consume.address import parse_address
 from sinks.consume.base import ConsumeUnavailable, Reading, Record
@@ -21,22 +21,7 @@ from sinks.consume.proof import KINDS, Asked, Proof
 from sinks.consume.stream_proof import StreamProof
 from sinks.spool.dead_letters import FILE_NAME
 
-_READ_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of `eyrie verify`, as its help explains them."""
-
-    url: str
-    runs: Collection[str] = ()
-    streams: Collection[str] = ()
-    kinds: Collection[str] = ()
-    dead_letters: Collection[Path] = ()
-    trimmed: bool = False
-    strict: bool = False
-    as_json: bool = False
-    timeout_s: float = 30.0
+_READ_S, _SILENCE_S = 1.0, 30.0
 
 
 def run_verify(request: Request) -> int:
@@ -44,7 +29,7 @@ def run_verify(request: Request) -> int:
     quiet_clients()
     proof = Proof(_asked(request))
     _read(request, proof)
-    for path in request.dead_letters:
+    for path in request.dead_letters or ():
         proof.take(_dead_letters(path), dead_letters=True)
     if request.as_json:
         print(json.dumps(as_dict(proof), indent=2))
@@ -54,17 +39,20 @@ def run_verify(request: Request) -> int:
 
 
 def _asked(request: Request) -> Asked:
-    if unknown := set(request.kinds) - KINDS:
+    if unknown := set(request.kinds or ()) - KINDS:
         raise ConfigError("--kind", f"{min(unknown)!r} is none of {', '.join(sorted(KINDS))}")
-    kinds = frozenset(request.kinds) or KINDS
-    return Asked(request.runs, request.streams, kinds, request.trimmed, request.strict)
+    kinds = frozenset(request.kinds or ()) or KINDS
+    runs, streams = request.runs or (), request.streams or ()
+    return Asked(runs, streams, kinds, request.trimmed, request.strict, request.any_order)
 
 
 def _read(request: Request, proof: Proof) -> None:
-    """All that is there now. Raises `ConsumeUnavailable` when nothing comes for `timeout_s`."""
-    reading = Reading(follow=False, password=password_for(request.url))
+    """All that is there now. Raises `ConsumeUnavailable` when nothing comes for `_SILENCE_S`."""
+    reading = Reading(follow=False, password=password_for(request.url), timeout_s=ANSWER_S)
     reader = make_reader(parse_address(request.url), reading)
-    with Progress(console=Console(stderr=True), disable=request.as_json, transient=True) as bar:
+    console = Console(stderr=True)
+    silent = request.as_json or not console.is_terminal
+    with Progress(console=console, disable=silent, transient=True) as bar:
         task = bar.add_task("messages 0", total=None)
         try:
             reader.open()
@@ -74,8 +62,8 @@ def _read(request: Request, proof: Proof) -> None:
                     proof.take(records)
                     heard_s = time.monotonic()
                     bar.update(task, description=f"messages {proof.read:,}")
-                elif time.monotonic() - heard_s > request.timeout_s:
-                    why = f"nothing came for {request.timeout_s:g} s, and the end is not reached"
+                elif time.monotonic() - heard_s > _SILENCE_S:
+                    why = f"nothing came for {_SILENCE_S:g} s, and the end is not reached"
                     raise ConsumeUnavailable(reader.where, why)
         finally:
             reader.close()

@@ -1,4 +1,4 @@
-"""Pictures and clips of events, and what of people may leave as pixels."""
+"""Sections for evidence of events, pictures and clips, and for the privacy of people in them."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,7 +8,7 @@ from pipeline.config.values import FilePath, Number, Section, Whole
 
 
 def _switch(value: object) -> object:
-    """YAML reads `off` as false and `on` as true. What is merely on hides whole persons."""
+    """The choice for a YAML switch, which is read as a boolean: `on` hides whole persons."""
     if isinstance(value, bool):
         return "persons" if value else "off"
     return value
@@ -18,8 +18,8 @@ Privacy = Annotated[Literal["off", "persons", "faces"], BeforeValidator(_switch)
 
 
 class SnapshotConfig(Section):
-    """Pictures of the moment of an event. `crop`: of its object, with `margin` of its size around
-    it; `frame`: the whole picture. `quality` is JPEG's."""
+    """Pictures of the moment of an event. `crop`: its object, with `margin` of its size around it;
+    `frame`: the whole picture. `quality` is JPEG's, 1 to 100."""
 
     crop: bool = True
     frame: bool = True
@@ -27,7 +27,7 @@ class SnapshotConfig(Section):
     quality: Annotated[Whole, Field(ge=1, le=100)] = 85
 
     @model_validator(mode="after")
-    def _shows_something(self) -> Self:
+    def _check_any_picture(self) -> Self:
         if not self.crop and not self.frame:
             raise ValueError("crop and frame are both off: leave snapshot out instead")
         return self
@@ -44,16 +44,16 @@ class ClipConfig(Section):
 
 
 class KeepConfig(Section):
-    """How much evidence stays: the oldest files beyond `max_mb` MiB in all, and those older than
-    `max_age_h` hours, are deleted. None: no limit."""
+    """The limits of the evidence folder: the oldest files beyond `max_mb` MiB in all, and those
+    older than `max_age_h` hours, are deleted. None: no limit."""
 
     max_mb: Annotated[Whole, Field(ge=1)] | None = 1024
     max_age_h: Annotated[Number, Field(gt=0, le=87_600)] | None = None
 
 
 class StreamEvidenceConfig(Section):
-    """What is kept of one stream's events; keys that are left out are those of `evidence`. `events`
-    are their names; None: all. `snapshot` or `clip` None: none."""
+    """The evidence of one stream's events; keys that are left out are those of `evidence`. `events`
+    are names of events; None: all. `snapshot` or `clip` None: none."""
 
     enabled: bool = True
     events: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
@@ -62,7 +62,7 @@ class StreamEvidenceConfig(Section):
 
 
 class EvidenceConfig(Section):
-    """Where evidence of events is written, what of each event, and for how long it is kept."""
+    """The folder of evidence, what is written there of each event, and for how long it is kept."""
 
     folder: FilePath
     events: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
@@ -73,5 +73,5 @@ class EvidenceConfig(Section):
 
     @property
     def of_stream(self) -> StreamEvidenceConfig:
-        """What it says of a stream that says nothing itself."""
+        """The evidence of a stream that has no `evidence` section of its own."""
         return StreamEvidenceConfig(events=self.events, snapshot=self.snapshot, clip=self.clip)

@@ -1,4 +1,4 @@
-"""What the tracker is told of the pixels beside the detections."""
+"""Sections for what the tracker is told of the pixels: camera motion and appearance."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from pipeline.config.values import FilePath, Fraction, Number, Section, Whole
 
 
 def _switch(value: object) -> object:
-    """YAML reads `off` as false and `on` as true. What is merely on is `flow`."""
+    """The choice for a YAML switch, which is read as a boolean: `on` is `flow`."""
     if isinstance(value, bool):
         return "flow" if value else "off"
     return value
@@ -21,8 +21,8 @@ Side = Annotated[Whole, Field(ge=1, le=2048)]
 
 
 class AppearanceConfig(Section):
-    """The model that tells how detections look, an ONNX file; see `stages.appearance` for which
-    ones fit. A crop becomes its input by (level * scale - mean) / std. `size` (height, width) is
+    """The ONNX model of the appearance of detections; see `stages.appearance` for which ones fit. A
+    crop becomes its input by (level * scale - mean) / std. `size` (height, width) is
     only for models that leave theirs open. At most `most` detections of a frame are looked at, the
     best of those of at least `least_score`."""
 

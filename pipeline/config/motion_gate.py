@@ -1,4 +1,4 @@
-"""Which frames of a stream at rest the engine does not see."""
+"""The section of the motion gate, which keeps frames of a stream at rest from the engine."""
 
 from typing import Annotated, Any
 
@@ -23,5 +23,5 @@ class MotionGateConfig(Section):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those keys that are fields of `stages.motion_gate.GateSettings`."""
+        """The keys that are fields of `stages.motion_gate.GateSettings` and not None."""
         return self.model_dump(exclude={"enabled"}, exclude_none=True)

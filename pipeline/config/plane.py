@@ -1,4 +1,4 @@
-"""The ground of a stream: point pairs, what they are worth, and where it lies on the globe."""
+"""Sections for the ground plane of a stream: point pairs, accuracy, place on the globe."""
 
 from typing import Annotated, Final, Self
 
@@ -19,29 +19,31 @@ _Longitude = Annotated[Number, Field(ge=-180, le=180)]
 
 
 class PlanePointConfig(Section):
-    """One point of the ground: where it is in the picture, and where in the world: in metres, or in
-    degrees."""
+    """One point of the ground: its place in the picture, and in the world in metres (`m`) or
+    degrees (`lat_lon`)."""
 
     picture: Point
     m: Point | None = None
     lat_lon: tuple[_Latitude, _Longitude] | None = None
 
     @model_validator(mode="after")
-    def _is_somewhere(self) -> Self:
+    def _check_one_position(self) -> Self:
         if (self.m is None) == (self.lat_lon is None):
             raise ValueError("give m, metres on the ground, or lat_lon, degrees: one of them")
         return self
 
 
 class GeoConfig(Section):
-    """Where on the globe the point (0, 0) of the ground is, and where its y axis points."""
+    """The place on the globe of the ground's point (0, 0): latitude and longitude, and the bearing
+    of its y axis, in degrees."""
 
     origin: tuple[_Latitude, _Longitude]
     bearing_deg: _Degrees = 0.0
 
 
 class PlaneConfig(Section):
-    """See `docs/plane.md`; the keys from `jitter` on are those of `stages.plane.SpeedParams`."""
+    """The ground plane of a stream, see `docs/plane.md`; the keys from `jitter` on are those of
+    `stages.plane.SpeedParams`."""
 
     points: Annotated[tuple[PlanePointConfig, ...], Field(max_length=_MOST_POINTS)]
     units: Units = "px"
@@ -59,7 +61,7 @@ class PlaneConfig(Section):
 
     @field_validator("points")
     @classmethod
-    def _one_kind(cls, points: tuple[PlanePointConfig, ...]) -> tuple[PlanePointConfig, ...]:
+    def _check_points(cls, points: tuple[PlanePointConfig, ...]) -> tuple[PlanePointConfig, ...]:
         if len(points) < LEAST_POINTS:
             raise ValueError(f"{len(points)} points: a plane needs {LEAST_POINTS} at least")
         kinds = {point.m is None for point in points}
@@ -68,7 +70,7 @@ class PlaneConfig(Section):
         return points
 
     @model_validator(mode="after")
-    def _is_a_plane(self) -> Self:
+    def _check_plane(self) -> Self:
         if self.geo is not None and self.points[0].lat_lon is not None:
             raise ValueError("geo is for points in metres: lat_lon says where they are")
         if self.units == "normalised":
@@ -86,7 +88,7 @@ class PlaneConfig(Section):
 
     @property
     def geo_reference(self) -> GeoReference | None:
-        """Where the plane lies; None: not known."""
+        """The place of the plane on the globe; None: not known."""
         if self.geo is not None:
             return GeoReference(*self.geo.origin, self.geo.bearing_deg)
         given = [point.lat_lon for point in self.points if point.lat_lon is not None]
@@ -94,7 +96,7 @@ class PlaneConfig(Section):
 
     @property
     def calibration(self) -> Calibration:
-        """The pairs as arrays; degrees as metres around their middle."""
+        """The point pairs as arrays; degrees become metres around their middle."""
         picture = np.array([point.picture for point in self.points], np.float64)
         if self.points[0].lat_lon is not None:
             reference = self.geo_reference
@@ -107,5 +109,5 @@ class PlaneConfig(Section):
 
     @property
     def params(self) -> SpeedParams:
-        """How boxes jitter and objects accelerate."""
+        """The parameters of speeds: how boxes jitter, how objects accelerate."""
         return SpeedParams(**self.model_dump(exclude={"points", "units", "area", "geo"}))

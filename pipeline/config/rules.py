@@ -1,4 +1,4 @@
-"""What is watched in the picture of a stream: lines, zones, masks; see `docs/zones.md`."""
+"""Sections for lines, zones and masks in the picture of a stream; see `docs/zones.md`."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Interval = Annotated[Number, Field(ge=1, le=604_800)]
 
 
 class ScheduleConfig(Section):
-    """Days and hours at which a line or zone applies, by the clocks of `zone`; hours that end
+    """Days and hours at which a line or zone applies, in the time zone `zone`; hours that end
     before they begin end on the next day. None: every day, all day."""
 
     days: Annotated[tuple[Day, ...], Field(min_length=1)] | None = None
@@ -34,7 +34,7 @@ class ScheduleConfig(Section):
 
     @field_validator("hours")
     @classmethod
-    def _are_hours(cls, hours: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_hours(cls, hours: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for text in hours or ():
             found = _HOURS.fullmatch(text)
             if not found:
@@ -45,7 +45,7 @@ class ScheduleConfig(Section):
 
     @field_validator("zone")
     @classmethod
-    def _is_zone(cls, zone: str) -> str:
+    def _check_time_zone(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -54,7 +54,7 @@ class ScheduleConfig(Section):
 
     @property
     def spans(self) -> tuple[tuple[time, time | None], ...]:
-        """The hours; None as an end is midnight."""
+        """The hours as (begin, end), local time; an end of None is midnight."""
         return tuple(
             (time.fromisoformat(text[:5]), None if text[6:] == "24:00" else _clock(text[6:]))
             for text in self.hours or ("00:00-24:00",)
@@ -62,7 +62,7 @@ class ScheduleConfig(Section):
 
 
 class RegionSection(Section):
-    """What lines, zones and masks have in common. `classes` None: all."""
+    """The keys that lines, zones and masks have in common. `classes` None: all."""
 
     units: Units = "px"
     anchor: Anchor = "bottom_centre"
@@ -84,14 +84,14 @@ class LineConfig(RegionSection):
 
     @field_validator("start", "end")
     @classmethod
-    def _end_is_in(cls, point: Point | None, info: ValidationInfo) -> Point | None:
+    def _check_end_inside(cls, point: Point | None, info: ValidationInfo) -> Point | None:
         if point is not None and info.data.get("units") == "normalised":
             _require_inside([point], "normalised")
         return point
 
     @field_validator("points")
     @classmethod
-    def _points_make_a_line(
+    def _check_points(
         cls, points: tuple[Point, ...] | None, info: ValidationInfo
     ) -> tuple[Point, ...] | None:
         if points is not None:
@@ -102,7 +102,7 @@ class LineConfig(RegionSection):
         return points
 
     @model_validator(mode="after")
-    def _is_a_line(self) -> Self:
+    def _check_ends(self) -> Self:
         ends = self.start is not None, self.end is not None
         if (self.points is None and not all(ends)) or (self.points is not None and any(ends)):
             raise ValueError("a line has start and end, or points")
@@ -112,7 +112,7 @@ class LineConfig(RegionSection):
 
     @property
     def way(self) -> tuple[Point, ...]:
-        """Its points, 2 or more."""
+        """The points of the line from start to end, 2 or more, in `units`."""
         if self.points is not None:
             return self.points
         assert self.start is not None
@@ -121,13 +121,13 @@ class LineConfig(RegionSection):
 
 
 class AreaSection(RegionSection):
-    """What has corners: zones and masks."""
+    """The keys of zones and masks, which have corners."""
 
     polygon: Polygon
 
     @field_validator("polygon")
     @classmethod
-    def _is_polygon(cls, polygon: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
+    def _check_polygon(cls, polygon: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
         _require_inside(polygon, info.data.get("units", "px"))
         if (why := why_no_polygon(polygon)) is not None:
             raise ValueError(why)
@@ -135,36 +135,37 @@ class AreaSection(RegionSection):
 
 
 class StayConfig(Section):
-    """An event of a track that has been in a zone for `after_s`, told again every `every_s`; None:
-    only its start and its end."""
+    """An event of a track that has been in a zone for `after_s`, told again every `every_s`
+    seconds; None: only its start and its end."""
 
     after_s: Duration
     every_s: Interval | None = None
 
 
 class DwellConfig(StayConfig):
-    """How long each track is in a zone."""
+    """The event `dwell`: how long each track is in a zone."""
 
     after_s: Duration = 0.0
     every_s: Interval | None = 10.0
 
 
 class LoiteringConfig(StayConfig):
-    """Tracks that are in a zone for too long."""
+    """The event `loitering`: a track that is in a zone for too long."""
 
     after_s: Duration = 60.0
 
 
 class StoppedConfig(StayConfig):
-    """Tracks that do not move further than `radius` of their box's height."""
+    """The event `stopped`: a track that moves no further than `radius` of its box's height."""
 
     after_s: Duration = 30.0
     radius: Annotated[Number, Field(gt=0, le=10)] = 0.25
 
 
 class DirectionConfig(StayConfig):
-    """Tracks that go another way than from the first point of `along` to the second, give or take
-    `tolerance_deg`; looked at anew after `step` of their box's height."""
+    """The event `direction_violation`: a track that goes another way than from the first point of
+    `along` to the second, give or take `tolerance_deg`; judged anew after `step` of its box's
+    height."""
 
     along: tuple[Point, Point]
     after_s: Duration = 1.0
@@ -173,21 +174,21 @@ class DirectionConfig(StayConfig):
 
     @field_validator("along")
     @classmethod
-    def _leads_somewhere(cls, along: tuple[Point, Point]) -> tuple[Point, Point]:
+    def _check_direction(cls, along: tuple[Point, Point]) -> tuple[Point, Point]:
         if along[0] == along[1]:
             raise ValueError(f"both points are {_said(along[0])}: they give no direction")
         return along
 
 
 class OccupancyConfig(Section):
-    """How many tracks are in a zone: a count is told once it has held for `hold_s`."""
+    """The event `occupancy`: the number of tracks in a zone, told once it has held for `hold_s`."""
 
     hold_s: Duration = 1.0
 
 
 class LimitConfig(Section):
-    """A zone is overcrowded with `count` tracks or more for `hold_s`, until there are `clear` or
-    fewer for as long; None: one less than `count`."""
+    """The event `overcrowding`: `count` tracks or more in a zone for `hold_s`, until there are
+    `clear` or fewer for as long; None: one less than `count`."""
 
     count: Annotated[Whole, Field(ge=1, le=100_000)]
     clear: Annotated[Whole, Field(ge=0)] | None = None
@@ -195,14 +196,15 @@ class LimitConfig(Section):
     every_s: Interval | None = None
 
     @model_validator(mode="after")
-    def _clears_below(self) -> Self:
+    def _check_clear_below_count(self) -> Self:
         if self.clear is not None and self.clear >= self.count:
             raise ValueError(f"clear {self.clear} must be less than count {self.count}")
         return self
 
 
 class ZoneConfig(AreaSection):
-    """A polygon, and what is told of the tracks in it; None: nothing. `when` None: always."""
+    """A polygon, and the events of the tracks in it; an event of None is not told. `when` None:
+    always."""
 
     name: Identifier
     hysteresis_px: Annotated[Number, Field(ge=0, le=10_000)] = HYSTERESIS_PX

@@ -1,6 +1,5 @@
 """Everything that one run needs: model, batches, tracking, streams, sinks."""
 
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -15,11 +14,8 @@ from pipeline.config.evidence import EvidenceConfig, Privacy, StreamEvidenceConf
 from pipeline.config.looking import AppearanceConfig, CameraMotionChoice
 from pipeline.config.motion_gate import MotionGateConfig
 from pipeline.config.sinks import (
-    JsonLinesSinkConfig,
-    ParquetSinkConfig,
     SinkConfig,
     SpoolConfig,
-    VideoSinkConfig,
 )
 from pipeline.config.sources import StdinSourceConfig
 from pipeline.config.streams import StreamConfig
@@ -39,8 +35,8 @@ MOST_WORKERS: Final = 256
 
 
 class ModelConfig(Section):
-    """The detector. `name` is a bundled model or a path to an ONNX file; the other keys of its
-    engine are those of `detectors.engines.options.EngineOptions`."""
+    """The detector and its engine. `name` is a bundled model or a path to an ONNX file; the keys of
+    the engine are those of `detectors.engines.options.EngineOptions`."""
 
     name: str = "yolo_nas_n_int8"
     engine: EngineChoice = "auto"
@@ -56,22 +52,23 @@ class ModelConfig(Section):
 
 
 class BatchConfig(Section):
-    """How frames of all streams are put together: up to `size`, within `within_ms` of waiting. With
-    `latency_target_ms`, see `pipeline.pace`, both are chosen while it runs, up to `size`."""
+    """How frames of all streams form batches: up to `size` frames, after at most `within_ms` of
+    waiting. With `latency_target_ms`, see `pipeline.pace`, both are planned while it runs, up to
+    `size`."""
 
     size: Annotated[Whole, Field(ge=1, le=256)] = 2
     within_ms: Annotated[Number, Field(ge=0, le=10_000)] | None = None
     latency_target_ms: Annotated[Number, Field(ge=1, le=60_000)] | None = None
 
     def wait_ms(self, concurrency: int) -> float:
-        """`within_ms`, or what it is for a detector that computes so many batches beside each
-        other: one that does several gains nothing by larger ones."""
+        """The longest wait of a batch: `within_ms`, or its default for a detector that computes
+        `concurrency` batches at once: with several, larger batches gain nothing."""
         if self.within_ms is not None:
             return self.within_ms
         return 0.0 if concurrency > 1 else 5.0
 
     @model_validator(mode="after")
-    def _one_way_of_waiting(self) -> Self:
+    def _check_one_way_of_waiting(self) -> Self:
         if self.latency_target_ms is not None and self.within_ms is not None:
             raise ValueError(
                 "within_ms has no use with latency_target_ms, which chooses how long to wait"
@@ -81,7 +78,7 @@ class BatchConfig(Section):
 
 class TrackingConfig(Section):
     """The tracker; `stages.tracking.TrackerParams` explains its numbers. `enabled: false` publishes
-    detections without identity. `camera_motion` is for streams that say nothing of their own."""
+    detections without identity. `camera_motion` is for streams without a key of their own."""
 
     enabled: bool = True
     high_score: Fraction = 0.4
@@ -94,18 +91,18 @@ class TrackingConfig(Section):
 
     @property
     def tracker_params(self) -> dict[str, Any]:
-        """Those keys that are fields of `stages.tracking.TrackerParams`."""
+        """The keys that are fields of `stages.tracking.TrackerParams`."""
         return self.model_dump(exclude={"enabled", "camera_motion", "appearance"})
 
     @model_validator(mode="after")
-    def _scores_ascend(self) -> Self:
+    def _check_scores_ascend(self) -> Self:
         if not self.low_score <= self.high_score <= self.birth_score:
             raise ValueError("low_score <= high_score <= birth_score must hold")
         return self
 
 
-def _workers(value: object) -> object:
-    """One answer for both forms, where each of a union would complain of its own."""
+def _whole_or_auto(value: object) -> object:
+    """`auto` or a number, with one error for both: a union would complain of each form."""
     count = int(value) if isinstance(value, str) and value.isdecimal() else value
     whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MOST_WORKERS
     if not whole and value != "auto":
@@ -132,10 +129,10 @@ class PipelineConfig(Section):
     evidence: EvidenceConfig | None = None
     privacy: Privacy = "off"
     motion_gate: MotionGateConfig | None = None
-    workers: Annotated[int | Literal["auto"], BeforeValidator(_workers)] = "auto"
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_whole_or_auto)] = "auto"
 
     def privacy_of(self, stream: StreamConfig) -> Privacy:
-        """What of people is hidden in the pictures of this stream."""
+        """What is hidden of people in the pictures of this stream."""
         return self.privacy if stream.privacy is None else stream.privacy
 
     def camera_motion_of(self, stream: StreamConfig) -> Literal["off", "flow", "ecc"]:
@@ -145,8 +142,8 @@ class PipelineConfig(Section):
         return stream.camera_motion or self.tracking.camera_motion
 
     def motion_gate_of(self, stream: StreamConfig) -> MotionGateConfig | None:
-        """The gate of this stream, with nothing left open: what the top level says, but for the
-        keys that the stream gives. None: it has none."""
+        """The motion gate of this stream with all defaults filled in: what the top level says, but
+        for the keys that the stream gives. None: it has none."""
         own, wanted = stream.motion_gate, self.motion_gate or stream.motion_gate
         if wanted is None:
             return None
@@ -159,8 +156,8 @@ class PipelineConfig(Section):
         return wanted.model_copy(update={"hold_s": hold_s, "looks": looks})
 
     def evidence_of(self, stream: StreamConfig) -> StreamEvidenceConfig | None:
-        """What is kept of this stream's events: what the top level says, but for the keys that the
-        stream gives. None: nothing."""
+        """The evidence of this stream's events: what the top level says, but for the keys that the
+        stream gives. None: nothing is kept."""
         if self.evidence is None:
             return None
         wanted, own = self.evidence.of_stream, stream.evidence
@@ -170,7 +167,7 @@ class PipelineConfig(Section):
         return wanted if wanted.enabled and (wanted.snapshot or wanted.clip) else None
 
     @model_validator(mode="after")
-    def _evidence_can_be(self) -> Self:
+    def _check_evidence(self) -> Self:
         for stream in self.streams:
             if stream.evidence is not None and self.evidence is None:
                 raise ValueError(
@@ -191,22 +188,19 @@ class PipelineConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _check_names_differ(self) -> Self:
         require_distinct([stream.id for stream in self.streams], "stream ids")
         require_distinct([sink.name for sink in self.sinks if sink.name], "sink names")
-        paths = [s.path for s in self.sinks if isinstance(s, JsonLinesSinkConfig | VideoSinkConfig)]
-        paths += [str(s.folder) for s in self.sinks if isinstance(s, ParquetSinkConfig)]
-        require_distinct([str(Path(path).resolve()) for path in paths], "paths of sinks")
         return self
 
     @model_validator(mode="after")
-    def _one_standard_input(self) -> Self:
+    def _check_one_standard_input(self) -> Self:
         if sum(isinstance(stream.source, StdinSourceConfig) for stream in self.streams) > 1:
             raise ValueError("only one stream can read standard input")
         return self
 
     @model_validator(mode="after")
-    def _batches_fit(self) -> Self:
+    def _check_batch_size(self) -> Self:
         limit = self.model.max_batch
         if limit is not None and self.batch.size > limit:
             raise ValueError(
@@ -216,7 +210,7 @@ class PipelineConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _lines_need_tracks(self) -> Self:
+    def _check_rules_have_tracks(self) -> Self:
         rules = any(s.lines or s.zones or s.plane for s in self.streams)
         if not self.tracking.enabled and rules:
             why = "lines, zones, planes are about tracks: remove them or set tracking.enabled: true"
@@ -224,19 +218,11 @@ class PipelineConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _planes_stand_still(self) -> Self:
+    def _check_planes_stand_still(self) -> Self:
         for stream in self.streams:
             if stream.plane is not None and self.camera_motion_of(stream) != "off":
                 raise ValueError(
                     f"stream {stream.id!r}: its plane holds only while its camera stands still; "
                     "remove plane, or set the stream's camera_motion: off"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _one_video_per_stream(self) -> Self:
-        for sink in self.sinks:
-            shared = isinstance(sink, VideoSinkConfig) and "{stream_id}" not in sink.path
-            if shared and len(self.streams) > 1:
-                raise ValueError("a video sink of several streams needs {stream_id} in its path")
         return self

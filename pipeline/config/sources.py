@@ -1,4 +1,4 @@
-"""Where a stream's pictures come from: a section for each kind of source."""
+"""Sections for sources, where a stream's pictures come from: one for each kind."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,26 +22,27 @@ from pipeline.config.values import (
     Section,
     Whole,
     no_address,
+    plain,
     with_port,
 )
 from stages.sources.address import CameraAddress
 from stages.sources.start_time import StartRule
 
 
-def _device(value: object) -> object:
-    """A number stands for the device that Linux gives it."""
+def _device_path(value: object) -> object:
+    """The path of a device that is given as its number on Linux: 0 is `/dev/video0`."""
     text = str(value)
     return f"/dev/video{text}" if text.isascii() and text.isdigit() else value
 
 
 class StartTimeConfig(Section):
-    """How to find a recording's start; see `stages.sources.start_time.StartRule`."""
+    """The rule for the start time of a recording; see `stages.sources.start_time.StartRule`."""
 
     pattern: Annotated[str, StringConstraints(min_length=1)] | None = None
     zone: str = "UTC"
 
     @model_validator(mode="after")
-    def _can_be_read(self) -> Self:
+    def _check_rule(self) -> Self:
         StartRule(self.pattern, self.zone)
         return self
 
@@ -84,7 +85,7 @@ class StdinSourceConfig(Section):
     live: bool = False
 
     @model_validator(mode="after")
-    def _rate_is_used(self) -> Self:
+    def _check_rate_is_used(self) -> Self:
         if "rate" in self.model_fields_set and self.format not in {"h264", "hevc", "mjpeg"}:
             raise ValueError(
                 "rate is for format h264, hevc or mjpeg: others have times of their own"
@@ -101,20 +102,20 @@ class ImagesSourceConfig(Section):
 
 
 class TlsConfig(Section):
-    """What an encrypted camera must prove; see `stages.sources.tls.Tls`."""
+    """The certificate check of an encrypted camera; see `stages.sources.tls.Tls`."""
 
     verify: bool = True
     ca_file: FilePath | None = None
 
     @model_validator(mode="after")
-    def _used(self) -> Self:
+    def _check_ca_file_is_used(self) -> Self:
         if self.ca_file is not None and not self.verify:
             raise ValueError("ca_file has no use with verify: false")
         return self
 
 
 class ReconnectedConfig(Section):
-    """A source whose connections are watched.
+    """The keys of sources whose connections are watched, and made anew when they are lost.
 
     `reconnect`: `always`, also before the first picture; `once_up`, only after it; or `never`.
     """
@@ -127,7 +128,7 @@ class ReconnectedConfig(Section):
 
     @property
     def tries_again(self) -> Reconnect:
-        """Whether it is connected to again."""
+        """When the source is connected to again after a failure."""
         return self.reconnect
 
 
@@ -145,17 +146,14 @@ class RtspSourceConfig(ReconnectedConfig):
 
     @field_validator("url")
     @classmethod
-    def _no_credentials(cls, url: str) -> str:
+    def _check_no_credentials(cls, url: str) -> str:
         if "@" in url.split("://", 1)[1].split("/", 1)[0]:
             raise ValueError("put the camera's user and password into their own keys, not the url")
         return url
 
     @model_validator(mode="after")
-    def _can_be_opened(self) -> Self:
-        user, password = (
-            secret.get_secret_value() if secret else None for secret in (self.user, self.password)
-        )
-        CameraAddress.parse(self.url, user, password)
+    def _check_address(self) -> Self:
+        CameraAddress.parse(self.url, plain(self.user), plain(self.password))
         if self.url.startswith("rtsps:"):
             if self.transport == "udp":
                 raise ValueError("an rtsps camera sends pictures encrypted: transport must be tcp")
@@ -178,16 +176,14 @@ class HttpSourceConfig(ReconnectedConfig):
 
     @property
     def tries_again(self) -> Reconnect:
-        """A file is read once."""
+        """When the source is connected to again after a failure: a file never."""
         return self.reconnect if self.live else "never"
 
     @model_validator(mode="after")
-    def _can_be_opened(self) -> Self:
+    def _check_address(self) -> Self:
         if "@" in self.url.split("://", 1)[1].split("/", 1)[0]:
             raise ValueError("put user and password into their own keys, not the url")
-        user, password = (
-            secret.get_secret_value() if secret else None for secret in (self.user, self.password)
-        )
+        user, password = plain(self.user), plain(self.password)
         CameraAddress.parse(self.url, user, password, ("http", "https"))
         if self.tls != TlsConfig() and not self.url.startswith("https:"):
             raise ValueError("tls is for an address that begins with https://")
@@ -200,7 +196,7 @@ class WebcamSourceConfig(ReconnectedConfig):
     """A camera of this machine, by Video4Linux; see `stages.sources.webcam`."""
 
     kind: Literal["webcam"]
-    device: Annotated[FilePath, BeforeValidator(_device)] = Path("/dev/video0")
+    device: Annotated[FilePath, BeforeValidator(_device_path)] = Path("/dev/video0")
     size: tuple[Annotated[Whole, Field(ge=1)], Annotated[Whole, Field(ge=1)]] | None = None
     rate: Fps | None = None
     pixel_format: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] | None = None

@@ -1,4 +1,4 @@
-"""One stream: its source, its lines and zones, its health, and how it gives way."""
+"""The section of one stream: source, lines and zones, health, and how it gives way under load."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -39,12 +39,12 @@ from pipeline.core.messages import Condition
 from stages.base import Decode, Hwaccel
 
 LONGEST_AGE_MS: Final = 1000.0
-"""Of a frame that waits for the engine, where `max_age_ms` says nothing."""
+"""The default of `max_age_ms`: a live frame that waits longer for the engine shows the past."""
 
 
 class HealthConfig(Section):
-    """What is watched for in a stream's pictures; see `stages.health`. `enabled` None: in live
-    streams."""
+    """The conditions that are watched for in a stream's pictures; see `stages.health`. `enabled`
+    None: in live streams only."""
 
     enabled: bool | None = None
     conditions: Annotated[tuple[Condition, ...], Field(min_length=1)] | None = None
@@ -69,15 +69,15 @@ class ChaosConfig(Section):
     storm: Annotated[Whole, Field(ge=0, le=1000)] = 0
 
     @model_validator(mode="after")
-    def _storms_need_disconnects(self) -> Self:
+    def _check_storm_has_disconnects(self) -> Self:
         if self.storm and not self.disconnects_per_min:
             raise ValueError("storm has no use without disconnects_per_min")
         return self
 
 
 class StreamConfig(Section):
-    """One stream. `when_full` is for its frame channel: by default live streams drop the oldest
-    frame and files wait. `corrupt: pass` hands damaged pictures on as if they were whole.
+    """One stream. `when_full` is for its lane: by default live streams drop the oldest frame and
+    files wait. `corrupt: pass` hands damaged pictures on as if they were whole.
     `hwaccel` and `privacy` None: as the top level says, as for the keys that `evidence` leaves out.
     `camera_motion` None: as `tracking` says. `motion_gate`: as for `evidence`.
     `priority`, `min_fps` and `max_age_ms` are for streams that give way, see `docs/load.md`.
@@ -108,12 +108,12 @@ class StreamConfig(Section):
 
     @property
     def reconnects(self) -> ReconnectedConfig | None:
-        """The source, where it is one whose connections are watched and made anew."""
+        """The source if its connections are watched and made anew; else None."""
         return self.source if isinstance(self.source, ReconnectedConfig) else None
 
     @property
     def live(self) -> bool:
-        """Whether real time passes in this stream whether or not it is read."""
+        """True if real time passes in this stream whether or not it is read: a camera."""
         source = self.source
         if isinstance(source, HttpSourceConfig | StdinSourceConfig):
             return source.live
@@ -123,31 +123,31 @@ class StreamConfig(Section):
 
     @property
     def endless(self) -> bool:
-        """Whether it may never end, and never comes the same again."""
+        """True if the stream may never end, and never comes the same again."""
         return self.live or isinstance(self.source, WatchSourceConfig | StdinSourceConfig)
 
     @property
     def watched(self) -> bool:
-        """Whether the health of its pictures is watched."""
+        """True if the health of the stream's pictures is watched."""
         return self.live if self.health.enabled is None else self.health.enabled
 
     @property
     def full_queue(self) -> WhenFull:
-        """What happens when its frame channel is full."""
+        """What the stream's lane does when it is full."""
         return self.when_full or ("drop_oldest" if self.live else "block")
 
     @property
     def gives_way(self) -> bool:
-        """Whether frames are left out when the engine does not keep up."""
+        """True if the stream's frames are left out when the engine does not keep up."""
         return self.live and self.full_queue != "block"
 
     @property
     def longest_age_s(self) -> float | None:
-        """How long a frame may wait for the engine; None: as long as it must."""
+        """The longest time in s that a frame may wait for the engine; None: no limit."""
         return (self.max_age_ms or LONGEST_AGE_MS) / 1000 if self.gives_way else None
 
     @model_validator(mode="after")
-    def _load_keys_are_used(self) -> Self:
+    def _check_load_keys(self) -> Self:
         fields = type(self).model_fields
         keys = ("priority", "min_fps", "max_age_ms")
         given = [key for key in keys if getattr(self, key) != fields[key].default]
@@ -162,18 +162,18 @@ class StreamConfig(Section):
 
     @property
     def decodes(self) -> bool:
-        """Whether a decoder of video stands between its source and its pictures."""
+        """True if a video decoder makes the stream's pictures."""
         return not isinstance(self.source, ImagesSourceConfig | StreetSourceConfig)
 
     @model_validator(mode="after")
-    def _decoder_keys_are_used(self) -> Self:
+    def _check_decoder_keys(self) -> Self:
         for key, is_set in (("decode", self.decode != "all"), ("hwaccel", bool(self.hwaccel))):
             if is_set and not self.decodes:
                 raise ValueError(f"{key} is not for a source of kind {self.source.kind}")
         return self
 
     @model_validator(mode="after")
-    def _one_rate(self) -> Self:
+    def _check_one_rate(self) -> Self:
         if self.fps is not None and isinstance(
             self.source, ImagesSourceConfig | StreetSourceConfig
         ):
@@ -181,7 +181,7 @@ class StreamConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _disconnects_end(self) -> Self:
+    def _check_reconnects(self) -> Self:
         source = self.reconnects
         again = source is not None and source.tries_again != "never"
         if self.chaos and self.chaos.disconnects_per_min and not again:
@@ -190,7 +190,7 @@ class StreamConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _check_names_differ(self) -> Self:
         require_distinct([line.name for line in self.lines], "line names")
         require_distinct([zone.name for zone in self.zones], "zone names")
         require_distinct([mask.name for mask in self.masks if mask.name], "mask names")

@@ -1,4 +1,4 @@
-"""Kinds of values that several sections have, checked at birth."""
+"""Types of values that several sections have, with their checks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
 )
 
@@ -24,7 +25,7 @@ Identifier = Annotated[
 
 
 def _no_boolean(value: object) -> object:
-    """YAML reads `yes` and `on` as true, which would pass for 1."""
+    """The value; no boolean, for YAML reads `yes` and `on` as true, which would pass for 1."""
     if isinstance(value, bool):
         raise ValueError(f"must be a number, not {str(value).lower()}")
     return value
@@ -40,8 +41,13 @@ Point = tuple[Finite, Finite]
 Reconnect = Literal["always", "once_up", "never"]
 
 
+def plain(secret: SecretStr | None) -> str | None:
+    """The secret itself, for the client that sends it."""
+    return secret.get_secret_value() if secret else None
+
+
 def with_port(url: str) -> str:
-    """The port of an address, where it has one, is a number."""
+    """The address, if its port is a number or missing. Raises `ValueError` else."""
     try:
         _ = urlsplit(url).port
     except ValueError:
@@ -51,7 +57,8 @@ def with_port(url: str) -> str:
 
 
 def no_address(path: object) -> object:
-    """Refuse what no file is called. The path is not told: an address may hold a password."""
+    """The path, if a file can be called so. Raises `ValueError` else, without the path: an address
+    may hold a password."""
     text = str(path)
     if not text:
         raise ValueError("is empty")
@@ -79,7 +86,7 @@ PathTemplate = Annotated[
 
 
 class Section(BaseModel):
-    """A mapping of the file: unknown keys are refused, and nothing changes afterwards."""
+    """A mapping of the YAML file as a frozen model: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 

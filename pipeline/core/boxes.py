@@ -9,7 +9,7 @@ Real = TypeVar("Real", np.float32, np.float64)
 
 
 def area(xyxy: NDArray[Real]) -> NDArray[Real]:
-    """(N,) areas; a reversed box has none."""
+    """The (N,) areas of boxes (N, 4); a reversed box has none."""
     size = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
     areas: NDArray[Real] = size[:, 0] * size[:, 1]
     return areas

@@ -3,16 +3,19 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from functools import lru_cache
-from typing import Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
+SECOND_NS: Final = 1_000_000_000
+DEFAULT_PERIOD_NS: Final = SECOND_NS // 25
 ClockSource = Literal["rtcp", "container", "file", "arrival"]
-"""Where a capture time comes from: the camera's sender report, the container's creation time, what
-is known of the file (a sidecar, its name, its modification time), or the moment of arrival."""
+"""The origin of a capture time: the camera's sender report, the container's creation time, what is
+known of the file (a sidecar, its name, its modification time), or the moment of arrival."""
 
 
 class Clock(Protocol):
-    """What the pipeline reads time from."""
+    """The clocks that the pipeline reads time from."""
 
     def monotonic_s(self) -> float:
         """Seconds that never jump, for deadlines and durations."""
@@ -33,15 +36,25 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, by both clocks: `steady_ns` never jumps, `utc_ns` may be set at any time."""
+    """One moment by both clocks: `steady_ns` never jumps, `utc_ns` may be set at any time."""
 
     steady_ns: int
     utc_ns: int
 
     @classmethod
     def of(cls, clock: Clock) -> Self:
-        """Now, by `clock`."""
+        """The moment that is now, by `clock`."""
         return cls(round(clock.monotonic_s() * 1e9), clock.utc_ns())
+
+
+def to_ns(ticks: int, time_base: Fraction) -> int:
+    """`ticks` of `time_base` seconds as nanoseconds, rounded down; exact integer arithmetic."""
+    return ticks * time_base.numerator * SECOND_NS // time_base.denominator
+
+
+def period_ns(rate: Fraction | None) -> int:
+    """Nanoseconds from one frame to the next at `rate` frames a second, 40 ms if unknown."""
+    return round(SECOND_NS / rate) if rate else DEFAULT_PERIOD_NS
 
 
 def utc_datetime(ns: int) -> datetime:

@@ -1,4 +1,4 @@
-"""What a detector found in one picture: parallel arrays, never a list of boxes."""
+"""The detections of one picture: parallel arrays, never a list of boxes."""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,9 @@
-"""The error tree. Each class says whether trying again can help; the runner decides what follows.
+"""The error tree. Who catches one decides what follows: `Stream`, `Outlet`, `Delivery`, `Pipeline`.
 
     EyrieError
     ├── ConfigError                 a key of the configuration, named by its path
     ├── SourceError                 one stream; the others go on
-    │   ├── SourceUnavailable       unreachable or gone        (retryable for live sources)
+    │   ├── SourceUnavailable       unreachable or gone
     │   │   ├── SourceHung          its decoder does not return
     │   │   └── SourceRefused       wrong path; again gets the same answer
     │   │       └── SourceDenied    wrong user or password; again may lock the account
@@ -12,8 +12,8 @@
     │   ├── EngineLoadError         the model file cannot be used
     │   └── EngineRunError          the engine failed on a batch
     └── SinkError
-        ├── SinkUnavailable         the receiver is away                  (retryable)
-        ├── Backpressure            not taken now, try in `retry_after_s` (retryable)
+        ├── SinkUnavailable         the receiver is away
+        ├── Backpressure            not taken now, try in `retry_after_s`
         ├── Rejected                messages, or the sink itself, refused for good
         └── SinkGone                the receiver will never come back
 
@@ -29,13 +29,11 @@ from pipeline.core.log import one_line
 DownCause = Literal[
     "unavailable", "hung", "refused", "auth", "undecodable", "paused", "restarted", "removed"
 ]
-"""What took a stream down, for programs: a kind of failure, or a request."""
+"""The cause that took a stream down, for programs: a kind of failure, or a request."""
 
 
 class EyrieError(Exception):
     """Root of all errors that Eyrie raises on purpose. Its text is kept to one line."""
-
-    retryable: ClassVar[bool] = False
 
     def __init__(self, why: str) -> None:
         super().__init__(one_line(why))
@@ -63,8 +61,6 @@ class SourceError(EyrieError):
 class SourceUnavailable(SourceError):
     """Missing, unreachable, refused, or ended although it is live."""
 
-    retryable = True
-
 
 class SourceHung(SourceUnavailable):
     """Its decoder does not return from native code, and was abandoned."""
@@ -75,7 +71,6 @@ class SourceHung(SourceUnavailable):
 class SourceRefused(SourceUnavailable):
     """The server answers, and says no: to the path or, as `SourceDenied`, to the password."""
 
-    retryable = False
     cause: ClassVar[DownCause] = "refused"
 
 
@@ -105,6 +100,9 @@ class EngineRunError(DetectorError):
 
 class SinkError(EyrieError):
     """A sink cannot deliver."""
+
+    retryable: ClassVar[bool] = False
+    """Whether the same may work a little later."""
 
     def __init__(self, sink: str, why: str) -> None:
         super().__init__(f"sink {sink!r}: {why}")

@@ -70,7 +70,7 @@ class FrameRecord(
     detections: list[DetectionRow]
 
     def encode(self) -> bytes:
-        """As UTF-8 JSON without a line break."""
+        """The message as UTF-8 JSON without a line break."""
         return _ENCODER.encode(self)
 
     def model(self) -> FrameMessage:
@@ -83,13 +83,14 @@ class FrameRecord(
 
 
 Told = Message | FrameRecord
-"""What a composer tells: `kind`, `stream_id`, `message_id` and the rest have the same names."""
+"""Any message that a composer makes: `kind`, `stream_id`, `message_id` and the rest have the same
+names."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
 
 def encode_producer(producer: Producer) -> msgspec.Raw:
-    """For `FrameRecord.producer`."""
+    """Encode the producer, for `FrameRecord.producer`."""
     return msgspec.Raw(producer.model_dump_json().encode())
 
 

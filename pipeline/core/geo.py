@@ -1,4 +1,4 @@
-"""From metres on a plane to the globe: WGS 84, longitude and latitude in degrees.
+"""The way from metres on a plane to the globe: WGS 84, longitude and latitude in degrees.
 
 Over some kilometres the ground is a tangent plane: metres a degree come from the two radii of
 curvature of the WGS 84 ellipsoid (J. P. Snyder: Map Projections, USGS Professional Paper 1395,
@@ -21,9 +21,9 @@ _NEAREST_POLE_DEG: Final = 85.0
 
 @dataclass(frozen=True, slots=True)
 class GeoReference:
-    """Where a plane lies on the globe: the point (0, 0) of the plane is at `latitude`, `longitude`,
-    and its y axis points to `bearing_deg`, clockwise from north. x is to the right of y, as seen
-    from above."""
+    """The place of a plane on the globe: the point (0, 0) of the plane is at `latitude`,
+    `longitude`, and its y axis points to `bearing_deg`, clockwise from north. x is to the right of
+    y, as seen from above."""
 
     latitude: float
     longitude: float
@@ -48,7 +48,7 @@ class GeoReference:
         return cls(float(latitude_longitude[:, 0].mean()), float(longitude))
 
     def to_globe(self, plane: F64) -> F64:
-        """(N, 2) metres -> (N, 2) longitude and latitude, in this order, as GeoJSON has it."""
+        """Map (N, 2) metres -> (N, 2) longitude and latitude, in this order, as GeoJSON has it."""
         east, north = (plane @ self._turn).T
         by_latitude, by_longitude = self._metres_a_degree
         longitude = self.longitude + east / by_longitude
@@ -56,7 +56,7 @@ class GeoReference:
         return np.column_stack([longitude, self.latitude + north / by_latitude])
 
     def to_plane(self, latitude_longitude: F64) -> F64:
-        """(N, 2) latitude and longitude -> (N, 2) metres."""
+        """Map (N, 2) latitude and longitude -> (N, 2) metres."""
         by_latitude, by_longitude = self._metres_a_degree
         turned = (latitude_longitude[:, 1] - self.longitude + 180) % 360 - 180
         north = (latitude_longitude[:, 0] - self.latitude) * by_latitude

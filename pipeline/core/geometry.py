@@ -31,20 +31,10 @@ class Line:
 
     @property
     def points(self) -> tuple[tuple[float, float], ...]:
-        """From start to end, 2 or more."""
+        """The points from start to end, 2 or more."""
         return (self.start, *self.via, self.end)
 
 
-def side_of(line: Line, points: F64) -> F64:
-    """Signed area for (N, 2) points: > 0 on the right of the directed line, < 0 on its left.
-
-    The cross product (end - start) x (point - start); in a y-down picture its sign is positive
-    to the right of the direction of travel.
-    """
-    (ax, ay), (bx, by) = line.start, line.end
-    return (bx - ax) * (points[:, 1] - ay) - (by - ay) * (points[:, 0] - ax)
-
-
 def bottom_centre(xyxy: F32) -> F64:
-    """(N, 4) boxes -> (N, 2) float64 points where the objects touch the ground."""
+    """The (N, 2) float64 points of (N, 4) boxes where the objects touch the ground."""
     return np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1).astype(np.float64)

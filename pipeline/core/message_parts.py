@@ -26,7 +26,7 @@ by configuration, it was damaged, the pipeline was aborted, it had waited too lo
 its stream gave way because the engine does not keep up, or nothing moved in its pictures."""
 
 Condition = Literal["frozen", "black", "blurred", "low_fps", "corrupt", "clock_offset"]
-"""What may be wrong with the pictures of a stream that is up."""
+"""The conditions that may be wrong with the pictures of a stream that is up."""
 CONDITIONS: Final[tuple[Condition, ...]] = get_args(Condition)
 
 TrackState = Literal["tentative", "confirmed", "lost"]
@@ -36,15 +36,15 @@ TrackEndCause = Literal["lost", "epoch", "end_of_stream"]
 """Why a track is over: not seen for too long, or what it was seen in is over."""
 
 Liveness = Literal["starting", "up", "down", "paused"]
-"""What a stream is at a heartbeat."""
+"""The state of a stream at a heartbeat: not up yet, up, down, or paused on request."""
 
 Status = Literal["up", "down", "impaired", "cleared", "heartbeat"]
-"""What a status message tells of its stream."""
+"""The kinds of status that a status message tells of its stream."""
 
 Kind = Literal["frame", "track_end", "event", "stream_status", "end_of_stream"]
 
 Phase = Literal["once", "start", "update", "end"]
-"""Of an event: it takes no time, or begins, goes on, is over."""
+"""The phase of an event: it takes no time, or begins, goes on, is over."""
 
 EndCause = Literal["over", "left", "lost", "epoch", "end_of_stream", "schedule", "reconfigured"]
 """Why an event is over: what it tells of is, its object has left the zone, its object's track, the

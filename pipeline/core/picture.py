@@ -18,23 +18,24 @@ class Picture(Protocol):
 
     @property
     def height(self) -> int:
-        """Of the full picture, in px."""
+        """The height of the full picture in pixels."""
 
     @property
     def width(self) -> int:
-        """Of the full picture, in px."""
+        """The width of the full picture in pixels."""
 
     def rgb(self) -> U8:
-        """(height, width, 3) uint8 RGB, contiguous. Made at the first call, and kept: at 1080p 6 MB
-        and more than a millisecond, so only who draws, keeps or looks closely calls it."""
+        """The full picture, (height, width, 3) uint8 RGB, contiguous. Made at the first call, and
+        kept: at 1080p 6 MB and more than a millisecond, so only who draws, keeps or looks closely
+        calls it."""
 
     def fit(self, height: int, width: int, out: U8 | None = None) -> U8:
-        """(height, width, 3) uint8 RGB of that size, bilinear; equal to the full size resized but
-        for rounding. Into `out` where it is given, whose rows may lie apart."""
+        """The picture at that size, (height, width, 3) uint8 RGB, bilinear; equal to the full size
+        resized but for rounding. Into `out` where it is given, whose rows may lie apart."""
 
     def luma(self, height: int, width: int) -> U8:
-        """(height, width) uint8 grey of that size, 0 black to 255 white: rows are picked, columns
-        averaged. Cheap: most pixels are not looked at."""
+        """The grey picture at that size, (height, width) uint8, 0 black to 255 white: rows are
+        picked, columns averaged. Cheap: most pixels are not looked at."""
 
     def luma_grid(self, apart_px: int) -> U8:
         """Every `apart_px`-th luma of every `apart_px`-th row, from `apart_px // 2` on, as decoded:

@@ -1,4 +1,4 @@
-"""What pixels tell the tracker beside the detections."""
+"""The findings in pixels that the tracker gets beside the detections."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pipeline.core.arrays import F32, F64
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a `Looker` found out about one frame.
+    """The findings of a `Looker` about one frame.
 
     - `camera_motion` (2, 3) float64 affine: source pixels of the stream's frame that was looked at
       before -> source pixels of this one. None: unknown, or the camera stands still for certain.

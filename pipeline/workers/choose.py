@@ -1,4 +1,4 @@
-"""How many worker processes pay, and which streams can have one."""
+"""The choice of worker processes: how many pay, and which streams can have one."""
 
 import os
 from collections.abc import Sequence
@@ -10,29 +10,31 @@ from pipeline.config import StreamConfig
 Asked = int | Literal["auto"]
 
 THREAD_HELD_MS: Final = 2.0
-"""Python held for a frame of a stream in a thread: decoding it, and all that follows."""
+"""The time that a frame of a stream in a thread holds Python: decoding it, and all that follows."""
 DECODE_HELD_MS: Final = 0.3
-"""Of that, what goes to a worker."""
+"""The part of that time that goes to a worker."""
 MOST_HELD: Final = 0.5
-"""Share of the time that the interpreter may be held: beyond it, threads wait for each other."""
+"""The share of time that the interpreter may be held: beyond it, threads wait for each other."""
 CORE_FPS: Final = 50.0
-"""Frames that a core decodes and detects in a second."""
+"""The frames that a core decodes and detects in a second."""
 LEAST_CORES: Final = 12
-"""With fewer, the cores are the limit before the interpreter is, and workers cost CPU time."""
+"""The number of cores below which they are the limit before the interpreter is, and workers cost
+CPU time."""
 LIVE_FPS: Final = 25.0
-"""Of a stream that does not say how many."""
+"""The frames a second of a live stream that does not say how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How many, and why, for the log."""
+    """The number of workers, and the reason for the log."""
 
     count: int
     reason: str
 
 
 def choose(asked: Asked, streams: Sequence[StreamConfig], cores: int) -> Choice:
-    """With `auto`, none unless one interpreter would be the bottleneck.
+    """Choose the number of workers: with `auto`, none unless one interpreter would be the
+    bottleneck.
 
     A frame that is decoded in a thread holds the interpreter for `THREAD_HELD_MS`, so
     1000 / `THREAD_HELD_MS` frames a second are the most that one process does, whatever its cores.
@@ -58,8 +60,8 @@ def choose(asked: Asked, streams: Sequence[StreamConfig], cores: int) -> Choice:
 
 
 def reason_to_stay(stream: StreamConfig) -> str | None:
-    """Why a stream is decoded in the main process, whatever the number of workers. None: it need
-    not be."""
+    """The reason why a stream is decoded in the main process, whatever the number of workers. None:
+    it need not be."""
     if stream.chaos is not None:
         return "its faults are made here"
     if stream.source.kind == "stdin":
@@ -72,7 +74,7 @@ def reason_to_stay(stream: StreamConfig) -> str | None:
 
 
 def repeats(stream: StreamConfig) -> bool:
-    """Whether its source gives the same frames at every reading."""
+    """True if the stream's source gives the same frames at every reading."""
     return not stream.live and stream.source.kind in ("file", "images", "street")
 
 

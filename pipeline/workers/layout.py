@@ -1,4 +1,4 @@
-"""What of a picture crosses to the main process, and where it lies in a slot."""
+"""The layout of a picture in a slot: what of it crosses to the main process, and where it lies."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the main process asks of a stream's pictures.
+    """The parts of a stream's pictures that the main process asks for.
 
     `letterbox`: of the network; None: whole pictures, because somebody draws, keeps or looks at
     them, or because the detector prepares them by itself. `health`, `motion`: who looks at luma.
@@ -32,17 +32,17 @@ class Wanted:
 
 
 class Layout(Protocol):
-    """Of all pictures of one form; goes to the other process with the memory."""
+    """The layout of all pictures of one form; it goes to the other process with the memory."""
 
     @property
     def slot_bytes(self) -> int:
-        """What one picture takes."""
+        """The bytes that one picture takes."""
 
     def suits(self, picture: Picture) -> bool:
-        """Whether it is of this form."""
+        """True if the picture is of this form."""
 
     def write(self, picture: Picture, slot: U8) -> None:
-        """Into a slot (slot_bytes,) uint8."""
+        """Write a picture into a slot, (slot_bytes,) uint8."""
 
     def read(self, slot: U8) -> Picture:
         """The picture in a slot, which it keeps for as long as it is there, and no longer: arrays
@@ -59,7 +59,7 @@ class Fit:
     fit: tuple[int, int]
     lumas: tuple[tuple[int, int], ...]
     grids: tuple[tuple[int, int, int], ...]
-    """(pixels apart, rows, columns)."""
+    """The grids of luma: (pixels apart, rows, columns)."""
 
     @classmethod
     def of(cls, picture: Picture, letterbox: Letterbox, wanted: Wanted) -> "Fit":
@@ -77,7 +77,7 @@ class Fit:
 
     @property
     def shapes(self) -> list[Shape]:
-        """Of the arrays in a slot, in order."""
+        """The shapes of the arrays in a slot, in order."""
         grids = [(rows, columns) for _, rows, columns in self.grids]
         return [(*self.fit, 3), *self.lumas, *grids]
 
@@ -195,7 +195,7 @@ class Whole:
 
 
 class _LentPicture(RgbPicture):
-    """In a slot, which must come back soon: who wants its pixels may keep them."""
+    """A picture in a slot, which must come back soon: who wants its pixels may keep them."""
 
     __slots__ = ()
 
@@ -208,7 +208,7 @@ class _LentPicture(RgbPicture):
 
 
 def layout_for(picture: Picture, wanted: Wanted) -> Layout:
-    """How pictures like this one cross."""
+    """Choose the layout in which pictures like this one cross."""
     if wanted.letterbox is None:
         return Whole.of(picture)
     return Fit.of(picture, wanted.letterbox, wanted)

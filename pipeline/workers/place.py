@@ -1,4 +1,4 @@
-"""Where the streams of a run are decoded: in this process, or in one of its workers."""
+"""The place where each stream of a run is decoded: this process, or one of its workers."""
 
 import os
 import pickle
@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from detectors.base import Detector
-from pipeline.config import PipelineConfig, StreamConfig
+from pipeline.config import PipelineConfig, StreamConfig, VideoSinkConfig
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger
-from pipeline.stream import MakeSource
 from pipeline.workers import wire
 from pipeline.workers.choose import choose, reason_to_stay, repeats
 from pipeline.workers.layout import Wanted
 from pipeline.workers.pool import Pool, WorkerProcess
 from pipeline.workers.source import WorkerSource
-from stages.base import Source
+from stages.base import MakeSource, Source
 
 log = get_logger(__name__)
 
@@ -28,8 +27,9 @@ class Workers:
     """The workers of one run, and who goes there. `close` ends them.
 
     Each stream has `queue_frames` slots for its lane, those of all batches that may be in the
-    detector at once, and a few more: so a camera's decoder waits only if the main process stalls,
-    and what gives way is decided at the lane, as without workers.
+    detector at once, those of pictures that wait to be drawn, and a few more: so a camera's decoder
+    waits only if the main process stalls, and what gives way is decided at the lane, as without
+    workers.
     """
 
     def __init__(
@@ -45,11 +45,13 @@ class Workers:
         log.info("workers: %d (%s)", choice.count, choice.reason)
         self._letterbox = detector.letterbox
         self._in_batches = config.batch.size * detector.concurrency
+        videos = (sink for sink in config.sinks if isinstance(sink, VideoSinkConfig))
+        self._to_be_drawn = sum(video.queue_messages + 1 for video in videos)  # and one in hand
         self._pool = Pool(choice.count) if choice.count else None
 
     @property
     def processes(self) -> list[WorkerProcess]:
-        """Those that live."""
+        """The workers that live."""
         return self._pool.workers if self._pool is not None else []
 
     def place(
@@ -61,8 +63,9 @@ class Workers:
         whole: bool,
         packets: bool,
     ) -> MakeSource:
-        """How to make its source where it is to run: `make`, or that in a worker. `whole`: somebody
-        wants all of its pixels; `packets`: or its encoded video, which is had only here."""
+        """A function that makes the stream's source where it is to run: `make`, or one in a worker.
+        `whole`: somebody wants all of its pixels; `packets`: or its encoded video, which is had
+        only here."""
         pool = self._pool
         if pool is None:
             return make
@@ -73,7 +76,7 @@ class Workers:
             log.info("stream %r: decoded in the main process, for %s", stream.id, stays)
             return make
         wanted = self._wanted(stream, whole)
-        slots = stream.queue_frames + self._in_batches + _ON_THEIR_WAY
+        slots = stream.queue_frames + self._in_batches + self._to_be_drawn + _ON_THEIR_WAY
 
         def make_there(epoch: int, first_seq: int) -> Source:
             source = make(epoch, first_seq)

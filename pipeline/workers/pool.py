@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.log import get_logger
+from pipeline.processes import how_it_died, signals_blocked
 from pipeline.workers import wire
 from pipeline.workers.process import EXIT_HUNG, MOST_HUNG
 
 log = get_logger(__name__)
 
 _END_WITHIN_S: Final = 1.0
-_SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class WorkerProcess:
@@ -42,21 +41,21 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it takes orders."""
+        """True while the worker takes orders."""
         return not self._over.is_set()
 
     @property
     def pid(self) -> int | None:
-        """Of the process, once there is one."""
+        """The process id, once there is a process."""
         return self._process.pid if self._process is not None else None
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Those that it decodes now, or is about to."""
+        """The ids of the streams that it decodes now, or is about to."""
         return tuple(self._streams)
 
     def assign(self, stream_id: str) -> None:
-        """A stream will be served."""
+        """Note that a stream will be served."""
         self._streams.append(stream_id)
 
     @contextmanager
@@ -84,14 +83,10 @@ class WorkerProcess:
             return f"worker process {self.number} gave it up"
         if code == EXIT_HUNG:
             return f"worker process {self.number} ended itself, for {MOST_HUNG} decoders in it hung"
-        if code >= 0:
-            return f"worker process {self.number} ended with code {code}"
-        name = signal.Signals(-code).name
-        hint = ": out of memory?" if -code == signal.SIGKILL else ""
-        return f"worker process {self.number} died ({name}){hint}"
+        return f"worker process {self.number} {how_it_died(code)}"
 
     def close(self) -> None:
-        """End it. Returns when it is gone."""
+        """End the process. Returns when it is gone."""
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         if not self._over.wait(_END_WITHIN_S):
@@ -101,12 +96,9 @@ class WorkerProcess:
     def _run(self, theirs: socket.socket) -> None:
         """Starts it, logs what it says, and sees it end: in one thread for its whole life, for the
         kernel kills it when the thread that started it ends."""
-        # A terminal's Ctrl-C and a service manager's SIGTERM go to the worker as well, but it is to
-        # decode on while the main process drains. The mask is inherited.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         with self._control:
             try:
-                with theirs:
+                with theirs, signals_blocked():  # it decodes on while the main process drains
                     self._process = _start(theirs.fileno())
                 while packet := self._hear():
                     name, level, text = wire.unpack(packet)
@@ -135,7 +127,7 @@ class Pool:
 
     @property
     def workers(self) -> list[WorkerProcess]:
-        """Those that live."""
+        """The workers that live."""
         return [worker for worker in self._workers if worker.alive]
 
     def hire(self, stream_id: str) -> WorkerProcess:
@@ -153,7 +145,7 @@ class Pool:
             return worker
 
     def close(self) -> None:
-        """End them all. Returns when they are gone."""
+        """End all workers. Returns when they are gone."""
         with self._guard:
             self._closed = True
             workers, self._workers = self._workers, []
@@ -162,7 +154,8 @@ class Pool:
 
 
 def _start(fd: int) -> subprocess.Popen[bytes]:
-    """Where it finds its modules goes by the environment, and nothing secret by its arguments."""
+    """Start the process. Where it finds its modules goes by the environment, and nothing secret by
+    its arguments."""
     level = logging.getLogger("eyrie").getEffectiveLevel()
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
     words = [f"{fd}", f"{level}", f"{os.getpid()}"]

@@ -5,17 +5,16 @@ It holds nothing that matters, and ends with the process that started it. What i
 decoding needs: no engine, no configuration.
 """
 
-import ctypes
 import logging
 import os
 import selectors
-import signal
 import socket
 import sys
 import time
 from typing import Final
 
 from pipeline.memory import share_one_heap
+from pipeline.processes import die_with_parent
 from pipeline.workers import wire
 from pipeline.workers.serving import Serving
 
@@ -25,7 +24,6 @@ MOST_HUNG: Final = 3
 """With so many decoders that never return, the process ends itself: no thread of it can be ended,
 and its streams find another one."""
 EXIT_HUNG: Final = 70
-_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _LONGEST_LOG: Final = 8000
 
 
@@ -52,11 +50,12 @@ class Worker:
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
         self.serving: list[Serving] = []
-        """Also those whose threads have not ended although nobody listens."""
+        """The sources being served, with those whose threads have not ended although nobody
+        listens."""
         self._looked_s = 0.0
 
     def run(self) -> None:
-        """Until the main process hangs up, or too many decoders hang."""
+        """Hear orders until the main process hangs up, or too many decoders hang."""
         while True:
             for key, _ in self._selector.select(LOOK_EVERY_S):
                 if key.data is None:
@@ -90,7 +89,7 @@ class Worker:
 def main() -> None:
     """The whole life of the process. Leaves without waiting for any thread."""
     fd, level, parent = (int(word) for word in sys.argv[1:])
-    _die_with(parent)
+    die_with_parent(parent)
     share_one_heap()
     control = socket.socket(fileno=fd)
     logger = logging.getLogger("eyrie")
@@ -101,14 +100,6 @@ def main() -> None:
     except ConnectionError:
         os._exit(0)  # the main process is gone
     os._exit(0)
-
-
-def _die_with(parent: int) -> None:
-    """The kernel kills this process when the thread that started it ends, however it ends: also
-    where this one is stuck in native code and hears nothing."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before that call
-        os._exit(0)
 
 
 if __name__ == "__main__":

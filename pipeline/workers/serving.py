@@ -19,7 +19,7 @@ from stages.base import Counts, Source
 log = get_logger(__name__)
 
 RETURN: Final = struct.Struct("<HH")
-"""What comes back: which memory, and which of its slots."""
+"""The record that comes back: which memory, and which of its slots."""
 
 
 class Serving:
@@ -50,13 +50,13 @@ class Serving:
 
     @property
     def hung_s(self) -> float:
-        """For how long its thread has not ended although nobody listens any more."""
+        """The seconds for which its thread has not ended although nobody listens any more."""
         gone_s = self._hung_up_s
         return time.monotonic() - gone_s if gone_s is not None and self._thread.is_alive() else 0.0
 
     def close_if_over(self) -> bool:
-        """Whether both sides are done with it. Not before that is the connection closed: its number
-        could be another's while the thread sends."""
+        """True once both sides are done with it. Not before that is the connection closed: its
+        number could be another's while the thread sends."""
         if self._hung_up_s is None or self._thread.is_alive():
             return False
         self.connection.close()
@@ -132,7 +132,7 @@ class Serving:
                 return
 
     def _give(self, source: Source, frame: Frame) -> bool:
-        """False: nobody wants any more."""
+        """Give a frame. False: nobody wants any more."""
         layout = self._layout
         if layout is None or not layout.suits(frame.picture):
             layout = self._begin_memory(layout_for(frame.picture, self._order.wanted))
@@ -144,7 +144,8 @@ class Serving:
         return self._send(wire.frame_record(slot, frame.info, source))
 
     def _begin_memory(self, layout: Layout) -> Layout:
-        """From now on in new memory; what is in the old one is there for as long as it is used."""
+        """Begin new memory, in which pictures lie from now on; what is in the old one is there for
+        as long as it is used."""
         count = self._order.slots
         memory = Memory(count, layout.slot_bytes)
         with self._guard:
@@ -158,7 +159,7 @@ class Serving:
         return layout
 
     def _send(self, packet: bytes) -> bool:
-        """False: nobody listens any more."""
+        """Send a record. False: nobody listens any more."""
         try:
             self.connection.send(packet)
         except OSError:

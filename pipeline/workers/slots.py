@@ -27,7 +27,7 @@ def aligned(size_bytes: int, to_bytes: int = _ALIGNED_BYTES) -> int:
 
 
 class Slots:
-    """Who has which of `count` places: `count = free + taken` at any moment.
+    """The account of who has which of `count` places: `count = free + taken` at any moment.
 
     `take` is for the thread that decodes, `give_back` and `close` for any. The place that came back
     last is taken first: its memory is warm, and places that are never needed stay untouched, so
@@ -44,23 +44,24 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """How many can be taken now."""
+        """The number of places that can be taken now."""
         return len(self._free)
 
     @property
     def taken(self) -> int:
-        """How many are filled, on their way, or looked at."""
+        """The number of places that are filled, on their way, or looked at."""
         return self.count - len(self._free)
 
     def take(self) -> int | None:
-        """A place. Blocks while there is none: a file waits, a camera's decoder is held up for as
-        long as a batch takes. None after `close`."""
+        """Take a place. Blocks while there is none: a file waits, a camera's decoder is held up for
+        as long as a batch takes. None after `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._free or self._closed)
             return None if self._closed else self._free.pop()
 
     def give_back(self, slot: int) -> None:
-        """Nobody looks at it any more. Raises ValueError for one that is not taken."""
+        """Give back a place at which nobody looks any more. Raises `ValueError` for one that is not
+        taken."""
         with self._changed:
             if not 0 <= slot < self.count or slot in self._free:
                 raise ValueError(f"Slots: {slot} of {self.count} is not taken")
@@ -68,7 +69,7 @@ class Slots:
             self._changed.notify()
 
     def close(self) -> None:
-        """Whoever waits, waits no more."""
+        """Let nobody wait any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -84,12 +85,12 @@ class Memory:
         self._map = mmap.mmap(self._fd, slots * self.slot_bytes)
 
     def slot(self, number: int) -> U8:
-        """Its bytes, (slot_bytes,) uint8, to be written."""
+        """The bytes of a slot, (slot_bytes,) uint8, to be written."""
         return np.frombuffer(self._map, np.uint8, self.slot_bytes, number * self.slot_bytes)
 
     @contextmanager
     def lending(self) -> Iterator[int]:
-        """What the reader is to have. Once: it is closed here behind it."""
+        """The file descriptor that the reader is to have. Once: it is closed here behind it."""
         try:
             yield self._fd
         finally:
@@ -112,11 +113,6 @@ class Loans:
             os.close(fd)
         self._slot_bytes, self._give_back = slot_bytes, give_back
         self._lent: dict[int, weakref.ref[U8]] = {}
-
-    @property
-    def lent(self) -> int:
-        """How many are looked at now."""
-        return len(self._lent)
 
     def lend(self, slot: int) -> U8:
         """The bytes of a slot, (slot_bytes,) uint8, read-only. Views of it keep it as they should:

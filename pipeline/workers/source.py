@@ -20,7 +20,8 @@ from stages.base import Counts
 log = get_logger(__name__)
 
 ANSWERS_WITHIN_S: Final = 30.0
-"""A worker that does not take an order for so long is stuck, or the machine is: it is replaced."""
+"""The time after which a worker that has not taken an order is stuck, or the machine is: it is
+replaced."""
 MOST_IN_VAIN: Final = 1
 
 
@@ -28,14 +29,14 @@ class Worker(Protocol):
     """A worker process, as a source needs it."""
 
     def serve(self, stream_id: str, order: wire.Order) -> AbstractContextManager[socket.socket]:
-        """Our end of a connection on which the order is served, closed behind the block. If the
-        worker is dead, that shows there as an end."""
+        """Send an order -> our end of the connection on which it is served, closed behind the
+        block. If the worker is dead, that shows there as an end."""
 
     def kill(self) -> None:
-        """End it at once: it does not answer."""
+        """End the worker at once, as it does not answer."""
 
     def epitaph(self) -> str:
-        """How it died. Waits a moment for it to be over."""
+        """The way the worker died. Waits a moment for it to be over."""
 
 
 class WorkerSource:
@@ -107,7 +108,7 @@ class WorkerSource:
                     self._connection.shutdown(socket.SHUT_RDWR)
 
     def _read(self, worker: Worker) -> Generator[Frame, None, wire.Over | None]:
-        """All that a worker gives; None: it died, or nobody wants more."""
+        """Read all that a worker gives; None: it died, or nobody wants more."""
         order = replace(self._order, skip=self._given)
         with worker.serve(self.stream_id, order) as connection:
             with self._guard:

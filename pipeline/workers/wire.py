@@ -1,4 +1,4 @@
-"""What the two processes say to each other over sockets: tiny records, one a packet.
+"""The records that the two processes send each other over sockets: tiny ones, one a packet.
 
 Both ends are this very program under this very user, so records are pickled: whoever has taken over
 a decoder has the rights of the main process already. The bytes of pictures never come here.
@@ -21,12 +21,12 @@ from pipeline.workers.layout import Layout, Wanted
 from stages.base import Counts, Decoder, Source, Times
 
 MOST_BYTES: Final = 64 * 1024
-"""Of one packet; what is longer is cut or refused before it is sent."""
+"""The most bytes of a packet; what is longer is cut or refused before it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """To a worker, with one end of a socket: read this source, and say there what comes.
+    """An order to a worker, with one end of a socket: read this source, and say there what comes.
 
     `source` is the pickled source, just made: it has everything and has opened nothing. `skip`
     frames were had from a worker that died.
@@ -54,7 +54,7 @@ class NewMemory:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Nothing more will come. `error` (class, why) says why; None: it just ended."""
+    """The end: nothing more will come. `error` (class, why) says why; None: it just ended."""
 
     counts: tuple[Any, ...]
     error: tuple[str, str] | None
@@ -75,18 +75,18 @@ _ERRORS: Final = {
 
 
 def pack(record: object) -> bytes:
-    """A record, or a plain tuple of values, as a packet."""
+    """Pack a record, or a plain tuple of values, into a packet."""
     return pickle.dumps(record, pickle.HIGHEST_PROTOCOL)
 
 
 def unpack(packet: bytes | memoryview) -> Any:
-    """The other way. For packets of the own workers only."""
+    """Unpack a packet. For packets of the own workers only."""
     return pickle.loads(packet)  # noqa: S301 - from a process that this one started
 
 
 def send_order(control: socket.socket, order: Order, connection: socket.socket) -> None:
-    """To a worker: what it is to do, and where to say what comes of it. In memory of its own, for a
-    source may be larger than a packet. Raises `ConnectionError` if it is dead."""
+    """Send a worker an order, and the connection on which to say what comes of it. In memory of its
+    own, for a source may be larger than a packet. Raises `ConnectionError` if it is dead."""
     fd = os.memfd_create("eyrie order")
     with os.fdopen(fd, "wb") as file:
         file.write(pack(order))
@@ -95,7 +95,7 @@ def send_order(control: socket.socket, order: Order, connection: socket.socket) 
 
 
 def receive_order(control: socket.socket) -> tuple[Order, socket.socket] | None:
-    """The next order and its connection; None: the main process has hung up."""
+    """Receive the next order and its connection; None: the main process has hung up."""
     packet, fds, _, _ = socket.recv_fds(control, MOST_BYTES, 2)
     if not packet:
         return None
@@ -106,8 +106,8 @@ def receive_order(control: socket.socket) -> tuple[Order, socket.socket] | None:
 
 
 def pack_source(source: Source) -> bytes:
-    """A source that was just made and has begun nothing. Raises `TypeError`, `PicklingError` or
-    `AttributeError` for one that holds what stays in this process, such as a function."""
+    """Pack a source that was just made and has begun nothing. Raises `TypeError`, `PicklingError`
+    or `AttributeError` for one that holds what stays in this process, such as a function."""
     packed = io.BytesIO()
     _SourcePickler(packed, pickle.HIGHEST_PROTOCOL).dump(source)
     return packed.getvalue()
@@ -121,18 +121,18 @@ class _SourcePickler(pickle.Pickler):
 
 
 def frame_record(slot: int, info: FrameInfo, source: Source) -> bytes:
-    """A frame in a slot, with the account of its source as of now: on the hot path, so values
+    """Pack a frame in a slot, with the account of its source as of now: on the hot path, so values
     without names."""
     return pack((slot, _info_values(info), counts_record(source.counts), source.frame_count))
 
 
 def info_of(values: tuple[Any, ...]) -> FrameInfo:
-    """Out of a frame's record."""
+    """The `FrameInfo` out of a frame's record."""
     return FrameInfo(**dict(zip(_INFO, values, strict=True)))
 
 
 def counts_record(counts: Counts) -> tuple[Any, ...]:
-    """An account as values."""
+    """Pack an account as values."""
     decoder = counts.decoder
     said = None if decoder is None else (decoder.asked, decoder.used, decoder.why)
     return (_count_values(counts), _time_values(counts.times), said)
@@ -158,7 +158,7 @@ def counts_of(record: tuple[Any, ...]) -> Counts:
 
 
 def error_record(error: SourceError) -> tuple[str, str]:
-    """A failure as its class and its text."""
+    """Pack a failure as its class and its text."""
     return type(error).__name__, error.why
 
 

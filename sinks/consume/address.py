@@ -51,7 +51,7 @@ Address = KafkaAddress | StreamAddress | FileAddress
 
 
 def parse_address(text: str) -> Address:
-    """Raises `ConfigError` with what is wrong, without the password."""
+    """Parse an address. Raises `ConfigError` with what is wrong, without the password."""
     if text.startswith("file:"):
         return FileAddress(_path(text))
     if "://" not in text:

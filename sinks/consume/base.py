@@ -1,16 +1,16 @@
-"""Where messages are read from: the contract of readers. One holds no retry and no thread of its
-own; `Consumer` and `eyrie verify` decide what a failure means."""
+"""The contract of readers, which read messages back. A reader retries nothing and has no thread of
+its own; `Consumer` and `eyrie verify` decide what a failure means."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core.errors import EyrieError
 
 Begin = Literal["oldest", "newest"] | datetime
-"""Where reading begins when a group has no place yet: what is still held, only what comes from now
-on, or what was published at this time and later; readers may begin before that."""
+"""The point where reading begins when a group has no place yet: what is still held, only what comes
+from now on, or what was published at this time and later; readers may begin before that."""
 
 
 class ConsumeError(EyrieError):
@@ -23,8 +23,6 @@ class ConsumeError(EyrieError):
 class ConsumeUnavailable(ConsumeError):
     """The broker cannot be reached now."""
 
-    retryable: ClassVar[bool] = True
-
 
 class Record(NamedTuple):
     """One message as it lies there: `body` is JSON or Avro, `offset` its place in `source`, which
@@ -36,15 +34,15 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """For people: what to look up."""
+        """The place of the record for people: what to look up."""
         return f"{self.source} at {self.offset}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read. `group`: the name under which the place is kept; None keeps none, and begins at
-    `begin` each time. `follow`: go on behind what was there at `open`. `password` and the user of
-    the address log in."""
+    """The way of reading. `group`: the name under which the place is kept; None keeps none, and
+    begins at `begin` each time. `follow`: go on behind what was there at `open`. `password` and the
+    user of the address log in."""
 
     group: str | None = None
     begin: Begin = "oldest"
@@ -55,8 +53,9 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Life: `open`, any number of `read` and `acknowledge`, `close`; then perhaps `open` again. One
-    thread at a time. All but `close` raise `ConsumeUnavailable`, or `ConsumeError`."""
+    """A reader of one address. Life: `open`, any number of `read` and `acknowledge`, `close`; then
+    perhaps `open` again. One thread at a time. All but `close` raise `ConsumeUnavailable`, or
+    `ConsumeError`."""
 
     where: str
     """The address, for people; holds no secret."""
@@ -70,10 +69,11 @@ class Reader(Protocol):
 
     @property
     def exhausted(self) -> bool:
-        """Whether all that was there at `open` has been read."""
+        """True once all that was there at `open` has been read."""
 
     def acknowledge(self, records: Iterable[Record]) -> None:
-        """These are done: the group does not get them again. Nothing without a group."""
+        """Mark these records as done: the group does not get them again. Without a group,
+        nothing."""
 
     def close(self) -> None:
         """Let go of the connection or file. Idempotent; keeps no place by itself."""

@@ -1,7 +1,6 @@
-"""Messages as an asynchronous iteration."""
+"""The consumer: messages as an asynchronous iteration."""
 
 import asyncio
-import random
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Self, TypeVar
 
 from pydantic import ValidationError
 
+from pipeline.core.backoff import Backoff
 from pipeline.core.errors import EyrieError
 from pipeline.core.log import get_logger, one_line
 from sinks.consume.address import parse_address
@@ -31,8 +31,8 @@ _ACKNOWLEDGE_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Account:
-    """What a consumer has met so far, gaps not counted: `read = yielded + duplicates + invalid +
-    too_early`, the last published before `begin`."""
+    """The counts of what a consumer has met so far, gaps not counted: `read = yielded + duplicates
+    + invalid + too_early`, the last published before `begin`."""
 
     read: int = 0
     yielded: int = 0
@@ -51,8 +51,9 @@ class Consumer:
     come again: at least once.
 
     Blocking work is done in a thread of its own, only when messages are asked for: a consumer that
-    is slow makes the broker wait. While the broker is away, it is tried again for ever. A body that
-    is no message is skipped, counted, logged, and given to `on_invalid`.
+    is slow makes the broker wait. Once connected, a broker that goes away is tried again for ever,
+    which is logged once; the first connection must succeed, unless `wait_at_start`. A body that is
+    no message is skipped, counted, logged, and given to `on_invalid`.
 
     Iterate once. `aclose`, leaving `async with`, or dropping the iterator gives all back.
     """
@@ -63,6 +64,7 @@ class Consumer:
         follow: bool,
         on_invalid: Callable[[Record, str], None] | None,
         since: datetime | None = None,
+        wait_at_start: bool = False,
     ) -> None:
         self.account = Account()
         self._reader, self._follow, self._on_invalid = reader, follow, on_invalid
@@ -72,10 +74,12 @@ class Consumer:
         # Weak: a loop that is left by `break` drops its iteration, which then ends at once.
         self._iteration: weakref.ref[AsyncGenerator[Read | Gap, None]] | None = None
         self._is_open = False
+        self._waits = wait_at_start
+        """Whether a broker that is away is waited for."""
         self._done: list[Record] = []
         self._acknowledged_s = monotonic()
         self._ending: asyncio.Future[None] | None = None
-        self._failures = 0
+        self._backoff = Backoff(first_s=0.2, longest_s=_LONGEST_PAUSE_S)
 
     def __aiter__(self) -> AsyncGenerator[Read | Gap, None]:
         if self._iteration is not None:
@@ -155,21 +159,24 @@ class Consumer:
             try:
                 if not self._is_open:
                     await self._in_thread(self._reader.open)
-                    self._is_open = True
+                    self._is_open = self._waits = True
                 result = await self._in_thread(work)
             except ConsumeUnavailable as error:
+                if not self._waits:
+                    raise
                 await self._pause(error)
             else:
-                self._failures = 0
+                if self._backoff.failures:
+                    log.info("%s: is there again", self._reader.where)
+                self._backoff.succeed()
                 return result
 
     async def _pause(self, error: ConsumeUnavailable) -> None:
         self._is_open = False
         await self._in_thread(self._reader.close)
-        pause_s = min(_LONGEST_PAUSE_S, 0.2 * 2.0 ** min(self._failures, 10))
-        pause_s *= 0.5 + random.random() / 2
-        self._failures += 1
-        log.warning("%s; trying again in %.1f s", error, pause_s)
+        pause_s = self._backoff.pause_s()
+        if self._backoff.failures == 1:
+            log.warning("%s; trying again until it is there", error)
         await asyncio.sleep(pause_s)
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
@@ -204,6 +211,7 @@ def consume(
     consumer: str | None = None,
     timeout_s: float = 10.0,
     on_invalid: Callable[[Record, str], None] | None = None,
+    wait_at_start: bool = False,
 ) -> Consumer:
     """Messages from `kafka://HOST:PORT/TOPIC`, `redis://HOST:PORT/DB?stream=NAME` or
     `file:PATH.jsonl`, as `async for message in consume(url, group="mine")`.
@@ -213,11 +221,14 @@ def consume(
     - `follow=False` ends when all that was there at the start has been read.
     - `password` goes with a user in the address. `consumer` is the member's name in a Redis group.
     - `timeout_s` bounds a connect and an answer.
+    - `wait_at_start`: a broker that is not there at the start is waited for, too.
 
     Yields `FrameMessage` and the other models of `pipeline.core.messages`, `OtherMessage` for kinds
     of later versions, and `Gap`. Raises `ConfigError` for an address that is none, and while
-    iterating `ConsumeError` for what no retry helps, such as a wrong password or topic.
+    iterating `ConsumeError` for what no retry helps, such as a wrong password or topic, and
+    `ConsumeUnavailable` where the first connection fails.
     """
     reading = Reading(group, begin, follow, password, consumer, timeout_s)
     since = begin if group is None and isinstance(begin, datetime) else None
-    return Consumer(make_reader(parse_address(url), reading), follow, on_invalid, since)
+    reader = make_reader(parse_address(url), reading)
+    return Consumer(reader, follow, on_invalid, since, wait_at_start)

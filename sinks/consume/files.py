@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
+from pipeline.core.log import get_logger
 from sinks.consume.address import FileAddress
 from sinks.consume.base import ConsumeError, ConsumeUnavailable, Reading, Record
+
+log = get_logger(__name__)
 
 _MAGIC = set("*?[")
 _MOST_BYTES = 1 << 20
@@ -37,6 +40,8 @@ class FileReader:
             paths = self._paths()
             if not paths and not self._reading.follow:
                 raise ConsumeError(self.where, "there is no such file; correct the path")
+            if not paths:
+                log.warning("%s: there is no such file yet, waiting for it", self.where)
             self._ends = {path: path.stat().st_size for path in paths}
             for path, size in self._ends.items():
                 kept = self._kept(path, size)

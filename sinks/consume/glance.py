@@ -1,4 +1,5 @@
-"""What proving completeness needs of a message, parsed without the rest: some microseconds each."""
+"""The part of a message that proving completeness needs, parsed without the rest in some
+microseconds."""
 
 from typing import Final
 
@@ -34,12 +35,13 @@ _VARYING: Final = (b'"published_at":"', b'"arrived_at":"', b'"instance":"')
 
 
 def glance(body: bytes) -> Glance:
-    """Raises `ValueError`, of which msgspec's and pydantic's errors are kinds."""
+    """Parse this part of a body. Raises `ValueError`, of which msgspec's and pydantic's errors are
+    kinds."""
     return _DECODER.decode(body)
 
 
 def as_json(body: bytes) -> bytes:
-    """The body itself, or that of the same message in JSON. Raises `ValueError`."""
+    """The body in JSON, whatever its encoding. Raises `ValueError`."""
     if body.startswith(AVRO_MARK):
         from pipeline.core.avro import read_avro
 
@@ -48,8 +50,8 @@ def as_json(body: bytes) -> bytes:
 
 
 def fingerprint(body: bytes) -> int:
-    """64 bits, never 0, of a message without what a repetition of the run changes: `published_at`,
-    `arrived_at` and `producer.instance`. Comparable within a process."""
+    """A hash of 64 bits, never 0, of a message without what a repetition of the run changes:
+    `published_at`, `arrived_at` and `producer.instance`. Comparable within a process."""
     for mark in _VARYING:
         start = body.find(mark)
         if start >= 0:

@@ -12,10 +12,10 @@ class Intervals:
         self._firsts: list[int] = []
         self._lasts: list[int] = []
         self.total = 0
-        """How many numbers are in it."""
+        """The count of numbers in the set."""
 
     def __len__(self) -> int:
-        """Runs, not numbers."""
+        """The count of runs, not of numbers."""
         return len(self._firsts)
 
     def __contains__(self, number: int) -> bool:
@@ -27,11 +27,11 @@ class Intervals:
 
     @property
     def highest(self) -> int | None:
-        """None when empty."""
+        """The highest number; None when empty."""
         return self._lasts[-1] if self._lasts else None
 
     def add(self, first: int, last: int) -> int:
-        """Put in `first` to `last`: how many of them are new."""
+        """Put in `first` to `last` -> how many of them are new."""
         firsts, lasts = self._firsts, self._lasts
         if lasts and first == lasts[-1] + 1:
             lasts[-1] = last
@@ -65,6 +65,6 @@ class Intervals:
         return found
 
     def forget(self, most: int) -> None:
-        """Keep at most that many runs, the highest."""
+        """Forget all but that many runs, the highest."""
         while len(self._firsts) > most:
             self.total -= self._lasts.pop(0) - self._firsts.pop(0) + 1

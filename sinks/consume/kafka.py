@@ -23,6 +23,7 @@ from kafka.structs import OffsetAndMetadata
 from pipeline.core.log import get_logger, redact
 from sinks.consume.address import KafkaAddress
 from sinks.consume.base import ConsumeError, ConsumeUnavailable, Reading, Record
+from sinks.consume.reach import unreachable
 
 log = get_logger(__name__)
 
@@ -36,6 +37,8 @@ _REFUSED = (
 )
 _MOST_RECORDS = 500
 _SLOWEST_BATCH_MS = 1_800_000
+_REACH_S = 3.0
+_SILENT_S = 10.0
 
 
 class KafkaReader:
@@ -43,6 +46,9 @@ class KafkaReader:
 
     With a group, partitions are shared among its members, and the place is committed by
     `acknowledge`. Half an hour may pass between two reads before the group takes a member for dead.
+
+    kafka-python would wait out an outage by itself, and say nothing: so a broker that gives nothing
+    is asked now and then whether it is there.
     """
 
     def __init__(self, address: KafkaAddress, reading: Reading) -> None:
@@ -51,6 +57,10 @@ class KafkaReader:
         self._consumer: Any = None
         self._left: dict[TopicPartition, int] = {}
         """End of each partition at `open` that is not reached yet."""
+        self._places: dict[TopicPartition, int] = {}
+        """Without a group, where reading goes on after another `open`."""
+        self._parts: list[TopicPartition] = []
+        self._heard_s = 0.0
 
     def open(self) -> None:
         """See `Reader.open`. Raises `ConsumeError` for a topic that is not there."""
@@ -59,27 +69,35 @@ class KafkaReader:
                 self.where, "a Kafka group begins at oldest or newest, not at a time"
             )
         _hide_wire_dumps()
+        # kafka-python tries for all of its time, and does not say why it failed.
+        why = unreachable(self._address.servers, min(_REACH_S, self._reading.timeout_s))
+        if why is not None:
+            raise ConsumeUnavailable(self.where, why)
         with self._told():
             self._consumer = KafkaConsumer(**self._options())
             deadline_s = time.monotonic() + self._reading.timeout_s
-            parts = [part for topic in self._address.topics for part in self._parts(topic)]
-            if self._reading.group is None:
-                self._consumer.assign(parts)
-                self._seek(parts)
-            else:
-                self._consumer.subscribe(list(self._address.topics))
+            parts = [part for topic in self._address.topics for part in self._parts_of(topic)]
             left_ms = max(1, int((deadline_s - time.monotonic()) * 1000))
             starts = self._consumer.beginning_offsets(parts, timeout_ms=left_ms)
             ends = self._consumer.end_offsets(parts, timeout_ms=left_ms)
-            self._left = {part: end for part, end in ends.items() if end > starts[part]}
+            if self._reading.group is None:
+                self._consumer.assign(parts)
+                self._seek(starts, ends)
+            else:
+                self._consumer.subscribe(list(self._address.topics))
+            reached = self._places if self._reading.group is None else starts
+            self._left = {part: end for part, end in ends.items() if end > reached[part]}
+            self._parts, self._heard_s = parts, time.monotonic()
 
     def read(self, within_s: float) -> list[Record]:
         with self._told():
             polled = self._opened().poll(int(within_s * 1000), max_records=_MOST_RECORDS)
+            self._listen(bool(polled))
         records: list[Record] = []
         for part, batch in polled.items():
             source = f"{part.topic}/{part.partition}"
             records += [Record(got.value or b"", source, got.offset) for got in batch]
+            self._places[part] = batch[-1].offset + 1
             if batch[-1].offset + 1 >= self._left.get(part, 0):
                 self._left.pop(part, None)
         if not polled and self._left:
@@ -125,25 +143,32 @@ class KafkaReader:
             if self._consumer.position(part, timeout_ms=1000) >= self._left[part]:
                 del self._left[part]
 
-    def _parts(self, topic: str) -> list[TopicPartition]:
+    def _listen(self, heard: bool) -> None:
+        """Raises `KafkaError` where nothing was heard for a while, and nobody answers."""
+        if not heard:
+            if time.monotonic() - self._heard_s < _SILENT_S:
+                return
+            timeout_ms = int(self._reading.timeout_s * 1000)
+            self._consumer.end_offsets(self._parts, timeout_ms=timeout_ms)
+        self._heard_s = time.monotonic()
+
+    def _parts_of(self, topic: str) -> list[TopicPartition]:
         numbers = self._consumer.partitions_for_topic(topic)
         if not numbers:
             raise ConsumeError(self.where, f"there is no topic {topic!r}; correct the name")
         return [TopicPartition(topic, number) for number in sorted(numbers)]
 
-    def _seek(self, parts: list[TopicPartition]) -> None:
+    def _seek(self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]) -> None:
+        """To where reading was, else to where it begins; a partition that came meanwhile is new."""
         begin = self._reading.begin
-        if begin == "oldest":
-            self._consumer.seek_to_beginning(*parts)
-        elif isinstance(begin, datetime):
+        first = starts if begin == "oldest" or self._places else ends
+        if isinstance(begin, datetime):
             moment_ms = int(begin.timestamp() * 1000)
-            found = self._consumer.offsets_for_times(dict.fromkeys(parts, moment_ms))
-            self._consumer.seek_to_end(*parts)
-            for part, place in found.items():
-                if place is not None:
-                    self._consumer.seek(part, place.offset)
-        else:
-            self._consumer.seek_to_end(*parts)
+            found = self._consumer.offsets_for_times(dict.fromkeys(ends, moment_ms))
+            first = ends | {part: at.offset for part, at in found.items() if at is not None}
+        self._places = first | self._places
+        for part in first:
+            self._consumer.seek(part, max(self._places[part], starts[part]))
 
     def _options(self) -> dict[str, Any]:
         address, timeout_ms = self._address, int(self._reading.timeout_s * 1000)
@@ -179,9 +204,18 @@ class KafkaReader:
         try:
             yield
         except (KafkaError, OSError, ValueError) as error:
-            why = redact(" ".join(str(error).split()))[:300] or type(error).__name__
+            why = _why(error)
             refused = isinstance(error, (*_REFUSED, ValueError))
             raise (ConsumeError if refused else ConsumeUnavailable)(self.where, why) from error
+
+
+def _why(error: Exception) -> str:
+    text = redact(" ".join(str(error).split()))[:300] or type(error).__name__
+    if "Unable to bootstrap" in text:
+        return (
+            f"something listens there, but no Kafka broker answers (TLS, or a wrong port?): {text}"
+        )
+    return text
 
 
 def _hide_wire_dumps() -> None:

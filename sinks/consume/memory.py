@@ -1,4 +1,4 @@
-"""What a consumer remembers: enough to drop duplicates and to notice what is missing."""
+"""The memory of a consumer: enough to drop duplicates and to notice what is missing."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Gap:
 
     @property
     def frames(self) -> int:
-        """How many decoded frames nothing is known of."""
+        """The number of decoded frames that nothing is known of."""
         return self.last_seq - self.first_seq + 1
 
 
@@ -48,10 +48,10 @@ class _Stream:
 
 
 class Memory:
-    """Remembers of each (run, stream) which `seq` are known, as runs of numbers: exact for frame
-    messages, whatever their number, in the `MOST_RUNS_OF_SEQ` latest runs. Of all other kinds it
-    remembers the last `MOST_IDS` ids. Of (run, stream) it keeps the `MOST_STREAMS` used last. What
-    is forgotten would be taken for new; nothing new is ever taken for a duplicate."""
+    """The memory of which `seq` of each (run, stream) are known, as runs of numbers: exact for
+    frame messages, whatever their number, in the `MOST_RUNS_OF_SEQ` latest runs. Of all other kinds
+    it remembers the last `MOST_IDS` ids. Of (run, stream) it keeps the `MOST_STREAMS` used last.
+    What is forgotten would be taken for new; nothing new is ever taken for a duplicate."""
 
     def __init__(self) -> None:
         self.duplicates = 0
@@ -60,7 +60,7 @@ class Memory:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def take(self, message: Read) -> tuple[bool, Gap | None]:
-        """Whether the message is new, and what it shows to be missing."""
+        """Take a message -> True if it is new, and the gap that it shows, or None."""
         stream = self._stream(message)
         if isinstance(message, FrameMessage):
             new, gap = self._frame(stream, message)

@@ -1,11 +1,11 @@
-"""Address -> reader. A client is imported when an address asks for it."""
+"""Readers out of addresses. A client is imported when an address asks for it."""
 
 from sinks.consume.address import Address, FileAddress, KafkaAddress, StreamAddress
 from sinks.consume.base import Reader, Reading
 
 
 def make_reader(address: Address, reading: Reading) -> Reader:
-    """The reader of an address; opens nothing."""
+    """Make the reader of an address; nothing is opened."""
     match address:
         case KafkaAddress():
             from sinks.consume.kafka import KafkaReader

@@ -1,4 +1,4 @@
-"""Proving that what was read is complete: nothing missing, nothing twice but for a reason."""
+"""The proof that what was read is complete: nothing missing, nothing twice but for a reason."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -21,28 +21,30 @@ _MOST_TOLD: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be proved. `runs`, `streams`: of these only, all when empty. `kinds`: the kinds
+    """The claim to be proved. `runs`, `streams`: of these only, all when empty. `kinds`: the kinds
     that the sink is given. `trimmed`: the oldest may have been deleted. `strict`: validate every
-    message, not one of `SAMPLE_EVERY`."""
+    message, not one of `SAMPLE_EVERY`. `any_order`: messages may come behind later ones."""
 
     runs: Collection[str] = ()
     streams: Collection[str] = ()
     kinds: frozenset[str] = KINDS
     trimmed: bool = False
     strict: bool = False
+    any_order: bool = False
 
 
 @dataclass(slots=True)
 class Proof:
-    """`take` every record, then ask `complete`. No order of records is needed."""
+    """The proof over all streams: `take` every record, then ask `complete`. No order of records is
+    needed."""
 
     asked: Asked
     streams: dict[tuple[str, str], StreamProof] = field(default_factory=dict)
-    """By (run id, stream id)."""
+    """The proof of each stream, by (run id, stream id)."""
     read: int = 0
     invalid: int = 0
     told: list[str] = field(default_factory=list)
-    """The first of the invalid ones: where, and why."""
+    """The first invalid bodies: where, and why."""
     _by_number: ByNumber = field(default_factory=ByNumber)
     _by_id: ById = field(default_factory=ById)
 
@@ -68,7 +70,7 @@ class Proof:
             return
         stream = self.streams.get((run_id, stream_id))
         if stream is None:
-            stream = StreamProof(len(self.streams), run_id, stream_id)
+            stream = StreamProof(len(self.streams), run_id, stream_id, asked.any_order)
             self.streams[run_id, stream_id] = stream
         mark = fingerprint(body)
         if message.kind == "frame":
@@ -94,13 +96,13 @@ class Proof:
         return [str(hole) for hole in stream.holes(self.asked.trimmed)]
 
     def faults(self, stream: StreamProof) -> list[str]:
-        """What else is wrong with a stream."""
+        """The other faults of a stream."""
         begun = stream.known.holes(0, 0) == [] or stream.frames == 0
         return stream.faults(self.asked.kinds, begun or not self.asked.trimmed)
 
     @property
     def complete(self) -> bool:
-        """Whether there is something, and nothing is wrong with it."""
+        """True if there are messages, and nothing is wrong with them."""
         return (
             self.invalid == 0
             and bool(self.streams)

@@ -8,21 +8,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import ResponseError
 
+from pipeline.core.errors import Rejected
+from pipeline.core.log import get_logger
 from sinks.consume.address import StreamAddress
 from sinks.consume.base import ConsumeError, ConsumeUnavailable, Reading, Record
 from sinks.redis.client import Connected, Login, connect
+from sinks.redis.errors import FAILURES, reason, told
 from sinks.tls import Tls
 
-_DENIED = (AuthenticationError, AuthorizationError, NoPermissionError)
-_PASSING = ("LOADING", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "MISCONF", "BUSY ", "UNBLOCKED")
+log = get_logger(__name__)
+
+_GONE = "UNBLOCKED"
+"""A stream was deleted while it was waited for."""
 _MOST_ENTRIES = 500
 _RECLAIM_AFTER_MS = 60_000
 _CLAIM_EVERY_S = 5.0
@@ -108,6 +107,7 @@ class RedisReader:
         if kind == b"stream":
             return str(self._client.xinfo_stream(stream)["last-generated-id"].decode())
         if kind == b"none" and self._reading.follow:
+            log.warning("%s: there is no stream %r yet, waiting for it", self.where, stream)
             return _BEFORE_ALL
         why = "is not there" if kind == b"none" else "holds no stream"
         raise ConsumeError(self.where, f"key {stream!r} {why}; correct the name")
@@ -184,10 +184,10 @@ class RedisReader:
         """Turn what redis-py raises into what a reader raises."""
         try:
             yield
-        except (RedisError, OSError, ValueError) as error:
-            why = " ".join(str(error).split())[:300] or type(error).__name__
-            refused = isinstance(error, (*_DENIED, ValueError)) or (
-                isinstance(error, ResponseError) and not why.startswith(_PASSING)
+        except (*FAILURES, ValueError) as error:
+            why = reason(error)
+            refused = isinstance(error, ValueError) or (
+                isinstance(told("redis", self.where, error), Rejected) and not why.startswith(_GONE)
             )
             raise (ConsumeError if refused else ConsumeUnavailable)(self.where, why) from error
 

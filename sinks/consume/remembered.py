@@ -22,7 +22,7 @@ class ByNumber:
         self._last = array("q")
 
     def swap(self, stream: int, seq: int, fingerprint: int) -> int:
-        """The fingerprint that was there, 0 if none or forgotten, and this one where none was."""
+        """Put this fingerprint where none is -> the one that was there, 0 if none or forgotten."""
         key = stream, seq // PAGE
         if key != self._last_key:
             self._last_key, self._last = key, self._page(key)
@@ -51,7 +51,8 @@ class ById:
         self._most = most
 
     def swap(self, message_id: str, fingerprint: int) -> int:
-        """As `ByNumber.swap`. Raises `ValueError` for an id that is not hexadecimal."""
+        """Put this fingerprint where none is, as `ByNumber.swap`. Raises `ValueError` for an id
+        that is not hexadecimal."""
         number = int(message_id, 16)
         known = self._known.get(number, 0)
         if known == 0:

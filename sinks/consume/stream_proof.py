@@ -8,13 +8,13 @@ from sinks.consume.glance import Glance
 from sinks.consume.intervals import Intervals
 
 MOST_TOLD: Final = 20
-"""Of order violations and contradictions of a stream, that many are told; all are counted."""
+"""The number of a stream's order violations and contradictions that are told; all are counted."""
 
 
 @dataclass(slots=True)
 class Epoch:
-    """What has come of one epoch: frame messages, the frames that they tell as dropped, and from
-    which `seq` to which that is."""
+    """The messages that have come of one epoch: frame messages, the frames that they tell as
+    dropped, and from which `seq` to which that is."""
 
     frames: int = 0
     dropped: int = 0
@@ -41,7 +41,8 @@ class Hole:
 
 @dataclass(slots=True)
 class StreamProof:
-    """`take` every message that is no duplicate, then ask `holes` and `faults`.
+    """The proof of one stream: `take` every message that is no duplicate, then ask `holes` and
+    `faults`.
 
     Each frame message claims its `seq` and as many numbers before it as it tells dropped. Together
     they must be all numbers from 0, each once. Memory grows with holes, epochs and what is out of
@@ -49,9 +50,11 @@ class StreamProof:
     """
 
     number: int
-    """Of this stream among all, from 0."""
+    """The number of this stream among all, from 0."""
     run_id: str
     stream_id: str
+    any_order: bool = False
+    """True: what is out of order is only counted, and no fault."""
     known: Intervals = field(default_factory=Intervals)
     epochs: dict[int, Epoch] = field(default_factory=dict)
     kinds: "Counter[str]" = field(default_factory=Counter)
@@ -110,9 +113,9 @@ class StreamProof:
         if place[0] < self._highest[0] or place[1] < self._highest[1]:
             self.disorder += 1
             after, epoch = self._highest
-            self._tell(
-                f"seq {message.seq} of epoch {message.epoch} came behind {after} of epoch {epoch}"
-            )
+            if not self.any_order:
+                late = f"seq {message.seq} of epoch {message.epoch}"
+                self._tell(f"{late} came behind {after} of epoch {epoch}")
         else:
             self._highest = place
 
@@ -122,7 +125,7 @@ class StreamProof:
 
     @property
     def is_ended(self) -> bool:
-        """Whether its `end_of_stream` has come, and nothing behind it."""
+        """True if its `end_of_stream` has come, and nothing behind it."""
         return self.end is not None and (self.known.highest or 0) < max(self.end.decoded, 1)
 
     def holes(self, trimmed: bool) -> list[Hole]:
@@ -155,10 +158,12 @@ class StreamProof:
         return None
 
     def faults(self, kinds: frozenset[str], from_start: bool) -> list[str]:
-        """What is wrong beside holes. `kinds`: those that must all be here; `from_start`: nothing
-        of the beginning is missing, so that totals can be compared."""
+        """The faults beside holes. `kinds`: those that must all be here; `from_start`: nothing of
+        the beginning is missing, so that totals can be compared."""
         found = list(self.told)
-        hidden = self.disorder + self.contradictions + self.conflicts - len(found)
+        hidden = self.contradictions + self.conflicts - len(found)
+        if not self.any_order:
+            hidden += self.disorder
         if hidden > 0:
             found.append(f"and {hidden} more like these")
         if self.end is not None and self.is_ended:

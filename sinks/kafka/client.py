@@ -1,4 +1,4 @@
-"""What the sink asks of a client library, so that one sink serves kafka-python and librdkafka."""
+"""The contract of a client library, so that one sink serves kafka-python and librdkafka."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Trouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a client shows who it is. Without `username` it does not."""
+    """The login of a client, and TLS. Without `username` there is none."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -65,7 +65,7 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a client is made with. `sink` is the name for errors."""
+    """The settings that a client is made with. `sink` is the name for errors."""
 
     sink: str
     servers: tuple[str, ...]
@@ -77,7 +77,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """How a missing topic is made. None is the broker's default."""
+    """The settings of a missing topic that is made. None is the broker's default."""
 
     partitions: int | None = None
     replication_factor: int | None = None
@@ -85,7 +85,8 @@ class Creation:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What the cluster tells of a topic. `max_message_bytes` None: it does not tell us."""
+    """The facts of a topic that the cluster tells. `max_message_bytes` None: it does not tell
+    us."""
 
     exists: bool
     may_write: bool
@@ -124,10 +125,10 @@ class Client(Protocol):
 
     @property
     def last_error(self) -> str | None:
-        """What the client met last, on the way to whatever failed."""
+        """The last error that the client met, on the way to whatever failed."""
 
     def forget_error(self) -> None:
-        """All is well again."""
+        """Forget the last error, as all is well again."""
 
     def start(self, timeout_s: float, batch_bytes: int) -> None:
         """Connect. Raises `Trouble`."""
@@ -139,11 +140,11 @@ class Client(Protocol):
         """Make topics; one that is there meanwhile is fine. Raises `Trouble`."""
 
     def begin(self, topics: Sequence[str], timeout_s: float) -> None:
-        """After `start`, before the first `send`: know the topics' partitions and, with a
-        transactional id, shut out an earlier producer and undo what it left open."""
+        """Get ready, after `start` and before the first `send`: know the topics' partitions and,
+        with a transactional id, shut out an earlier producer and undo what it left open."""
 
     def open_transaction(self) -> None:
-        """Before the first `send` of a transaction."""
+        """Open a transaction, before its first `send`."""
 
     def commit(self, timeout_s: float) -> None:
         """End the transaction: all or nothing. Raises `Trouble`; after `away`, call it again."""
@@ -152,10 +153,10 @@ class Client(Protocol):
         """Take a record and set its `delivery`. Raises `Trouble`: it was not taken."""
 
     def is_done(self, record: Record) -> bool:
-        """Whether the broker has answered for a record that was sent."""
+        """True if the broker has answered for a record that was sent."""
 
     def trouble_of(self, record: Record) -> Trouble | None:
-        """What the broker answered for a record that is done; None: it has it."""
+        """The trouble that the broker answered for a record that is done; None: it has it."""
 
     def wait(self, record: Record | None, timeout_s: float) -> None:
         """Return when the record is done, at the latest after the time; or earlier. Raises

@@ -1,4 +1,4 @@
-"""What kafka-python says while it works: kept for errors, out of everybody's way."""
+"""The log of kafka-python while it works: kept for errors, out of everybody's way."""
 
 import copy
 import logging
@@ -10,7 +10,7 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError, SaslAuthentica
 
 from pipeline.core.log import get_logger, redact
 
-_log = get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ClientLog(logging.Handler):
@@ -43,7 +43,7 @@ class ClientLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.threadName != self._thread_name and record.thread != self._opening:
             return
-        _log.debug("client: %s", self._hide(redact(record.getMessage())))
+        log.debug("client: %s", self._hide(redact(record.getMessage())))
         self._watch_login(str(record.msg))
         args = record.args if isinstance(record.args, tuple) else ()
         for met in args:
@@ -67,7 +67,7 @@ class ClientLog(logging.Handler):
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Until `detach`, hear the producer; within the block, hear this thread too."""
+        """Hear the producer until `detach`, and within the block this thread too."""
         logger = logging.getLogger("kafka")
         logger.addHandler(self)
         logger.propagate = False

@@ -24,7 +24,7 @@ from sinks.kafka.client import (
     TroubleKind,
 )
 
-_log = get_logger(__name__)
+log = get_logger(__name__)
 
 _BAD_MESSAGE = {
     KafkaError.INVALID_MSG_SIZE,
@@ -282,13 +282,13 @@ def _kind(error: KafkaError) -> TroubleKind:
 
 def _logger(settings: Settings) -> logging.Logger:
     """librdkafka's lines, as debug only: errors have their own way."""
-    logger = logging.Logger(f"{_log.name}.{settings.client_id}")
+    logger = logging.Logger(f"{log.name}.{settings.client_id}")
     logger.addFilter(lambda record: _pass_on(settings, record))
     return logger
 
 
 def _pass_on(settings: Settings, record: logging.LogRecord) -> bool:
-    _log.debug("client: %s", settings.access.hide(redact(record.getMessage())))
+    log.debug("client: %s", settings.access.hide(redact(record.getMessage())))
     return False
 
 

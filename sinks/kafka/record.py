@@ -14,19 +14,21 @@ _SCHEMA = ("schema", SCHEMA.encode())
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How bodies travel: `encode` gets the JSON body, and raises `ValueError` where it cannot."""
+    """The encoding of bodies: `encode` gets the JSON body, and raises `ValueError` where it
+    cannot."""
 
     content_type: bytes
     encode: Callable[[bytes], bytes]
 
     @classmethod
     def json(cls) -> "Encoding":
-        """As they are."""
+        """The encoding that leaves bodies as they are, in JSON."""
         return cls(b"application/json", bytes)
 
     @classmethod
     def avro(cls, sink: str) -> "Encoding":
-        """In Avro's single-object encoding. Raises `Rejected` without the package for it."""
+        """The encoding in Avro's single-object form. Raises `Rejected` without the package for
+        it."""
         from pipeline.core.avro import CONTENT_TYPE, encode_avro
 
         if find_spec("fastavro") is None:

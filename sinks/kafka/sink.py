@@ -25,7 +25,7 @@ from sinks.kafka.record import Encoding, to_record
 from sinks.kafka.topics import ready_topics
 from sinks.kafka.window import Culprits, Window
 
-_log = get_logger(__name__)
+log = get_logger(__name__)
 _client_numbers = itertools.count(1)
 
 _LEAST_BATCH_BYTES = 16_384
@@ -332,7 +332,7 @@ class KafkaSink:
             self._gone = trouble
             raise self._final(trouble)
         text = self._line(str(trouble))
-        _log.warning("sink %r: new Kafka producer, the last one failed: %s", self.name, text)
+        log.warning("sink %r: new Kafka producer, the last one failed: %s", self.name, text)
 
     def _abandon(self, grace_s: float) -> None:
         if self._client is not None:

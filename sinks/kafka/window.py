@@ -1,4 +1,5 @@
-"""What the sink was given and the broker has not confirmed, in the order in which it was given."""
+"""The window of messages that the broker has not confirmed, in the order in which the sink was
+given them."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,8 +8,9 @@ from sinks.kafka.client import Record, Tuning
 
 
 class Window:
-    """First `waiting` for the client, then `sent`, then, in a transaction, `uncommitted`. The order
-    over all three is that of `take`; the oldest is at the left."""
+    """The messages of one sink: first `waiting` for the client, then `sent`, then, in a
+    transaction, `uncommitted`. The order over all three is that of `take`; the oldest is at the
+    left."""
 
     def __init__(self, tuning: Tuning) -> None:
         self.waiting: deque[Record] = deque()
@@ -22,7 +24,7 @@ class Window:
         return len(self.waiting) + len(self.sent) + len(self.uncommitted)
 
     def has_room(self, records: Sequence[Record]) -> bool:
-        """An empty window has room for any number."""
+        """True if the window has room; an empty one has, for any number."""
         size = sum(len(record.value) for record in records)
         return not len(self) or (
             len(self) + len(records) <= self._most and self._bytes + size <= self._most_bytes
@@ -33,11 +35,11 @@ class Window:
         self._bytes += sum(len(record.value) for record in records)
 
     def let_go(self, record: Record) -> None:
-        """It was taken out of a queue for good."""
+        """Count out a message that was taken out of a queue for good."""
         self._bytes -= len(record.value)
 
     def recall(self) -> None:
-        """Nothing of it is sent or in a transaction any more: all waits."""
+        """Let all messages wait again: none is sent or in a transaction any more."""
         for queue in (self.sent, self.uncommitted):
             self.waiting.extendleft(reversed(queue))
             queue.clear()
@@ -49,8 +51,9 @@ class Window:
 
 
 class Culprits:
-    """Which messages does the broker refuse? It answers for a batch, so every message of a refused
-    batch is a suspect, and travels alone the next time. One that is refused alone is guilty."""
+    """The search for the messages that a broker refuses. It answers for a batch, so every message
+    of a refused batch is a suspect, and travels alone the next time. One that is refused alone is
+    guilty."""
 
     def __init__(self) -> None:
         self._suspects: set[str] = set()
@@ -60,13 +63,13 @@ class Culprits:
         self._suspects.add(record.message_id)
 
     def must_wait(self, record: Record, sent: Sequence[Record]) -> bool:
-        """Whether it, or the last one on its way, travels alone."""
+        """True if the message, or the last one on its way, travels alone."""
         return bool(sent) and not self._suspects.isdisjoint(
             (record.message_id, sent[-1].message_id)
         )
 
     def acquit(self, record: Record) -> bool:
-        """It has arrived. True: so have all suspects, and none was guilty."""
+        """Note that a message has arrived. True: so have all suspects, and none was guilty."""
         if record.message_id not in self._suspects:
             return False
         self._suspects.discard(record.message_id)
@@ -77,7 +80,7 @@ class Culprits:
         self._refused.append((record.message_id, why))
 
     def take_refused(self) -> list[tuple[str, str]]:
-        """Message ids and reasons since the last time."""
+        """Take the ids and reasons of the messages refused since the last time."""
         refused, self._refused = self._refused, []
         return refused
 

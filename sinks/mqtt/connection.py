@@ -39,7 +39,7 @@ _FOR_EVER: Final = frozenset({0x90, 0x95, 0x99})
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What goes to one topic. `message` is what is settled with it; None for what is ours."""
+    """A publication to one topic. `message` is settled with it; None for one of our own."""
 
     topic: str
     body: bytes
@@ -50,7 +50,8 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the broker said about the publication `mid`, or, with `LOST`, about the connection."""
+    """The answer of the broker about the publication `mid`, or, with `LOST`, about the
+    connection."""
 
     mid: int
     code: int
@@ -63,7 +64,7 @@ class Answer:
 
     @property
     def for_ever(self) -> bool:
-        """It will be refused again."""
+        """True if the broker would refuse it again."""
         return self.code in _FOR_EVER
 
     @property
@@ -74,7 +75,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the broker is and who connects. `presence` is a topic whose retained text says
+    """The address of the broker and who connects. `presence` is a topic whose retained text says
     `online`, or `offline` once we left or are gone; None: no such topic."""
 
     host: str
@@ -123,7 +124,7 @@ class Connection:
         ).mid
 
     def size_bytes(self, publication: Publication) -> int:
-        """Of its packet (MQTT 5.0, section 3.3), at most."""
+        """The size of a publication's packet (MQTT 5.0, section 3.3), at most."""
         properties = self._properties(publication)
         packed = 0 if properties is None else len(properties.pack())
         return 1 + 4 + 2 + len(publication.topic.encode()) + 2 + packed + len(publication.body)

@@ -1,4 +1,4 @@
-"""Where Redis is: one server, a Sentinel that knows the master, or a cluster."""
+"""The address of Redis: one server, a Sentinel that knows the master, or a cluster."""
 
 from dataclasses import dataclass, field
 from typing import Literal, Self

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from sinks.base import Outgoing
 
+_FORGET_MS = 30 * 24 * 3600 * 1000
+
 APPEND = """\
 local stream, writers = KEYS[1], KEYS[2]
 local spool, maxlen, max_age_ms, how = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local done = 0
-if spool ~= '' then
-  done = tonumber(redis.call('HGET', writers, spool) or '0')
-end
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local known = spool ~= '' and redis.call('HGET', writers, spool)
+local done = tonumber(string.match(known or '0', '^%d+'))
 local top_ms, top_seq = 0, 0
 if redis.call('EXISTS', stream) == 1 then
   local info = redis.call('XINFO', 'STREAM', stream)
@@ -22,8 +24,6 @@ if redis.call('EXISTS', stream) == 1 then
     end
   end
 end
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local added, newest = 0, done
 for i = 5, #ARGV, 5 do
   local number, id = tonumber(ARGV[i]), '*'
@@ -42,7 +42,14 @@ for i = 5, #ARGV, 5 do
   end
 end
 if spool ~= '' and newest > done then
-  redis.call('HSET', writers, spool, string.format('%.0f', newest))
+  redis.call('HSET', writers, spool, string.format('%.0f %.0f', newest, now_ms))
+  local all = known and {} or redis.pcall('HGETALL', writers)
+  for i = 1, #all, 2 do
+    local ms = tonumber(string.match(all[i + 1], ' (%d+)$'))
+    if ms and now_ms - ms > FORGET_MS then
+      redis.pcall('HDEL', writers, all[i])
+    end
+  end
 end
 if added > 0 and maxlen ~= '' then
   redis.call('XTRIM', stream, 'MAXLEN', how, maxlen)
@@ -51,15 +58,16 @@ if added > 0 and max_age_ms ~= '' then
   redis.call('XTRIM', stream, 'MINID', how, string.format('%.0f', now_ms - max_age_ms))
 end
 return added
-"""
-"""KEYS: the stream, and the hash of who wrote up to which number.
+""".replace("FORGET_MS", str(_FORGET_MS))
+"""KEYS: the stream, and the hash of who wrote up to which number, and when. Each run of Eyrie has a
+name of its own in there; one that has written nothing for 30 days is forgotten.
 ARGV: spool, maxlen, max_age_ms, `~` or `=`, then of each message number, kind, stream_id,
 message_id and body. Returns how many entries it added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """What a stream may keep: the newest `maxlen` entries, those of the last `max_age_s`, or what
+    """The bound of a stream: the newest `maxlen` entries, those of the last `max_age_s`, or what
     meets both; None sets no bound. Redis takes whole nodes off, and keeps up to about 100 entries
     more, unless `exact`."""
 
@@ -81,7 +89,7 @@ def writers_key(stream: str) -> str:
 
 
 def has_tag(key: str) -> bool:
-    """Whether a key has a hash tag: something between its first `{` and the next `}`."""
+    """True if a key has a hash tag: something between its first `{` and the next `}`."""
     _, opened, rest = key.partition("{")
     tag, closed, _ = rest.partition("}")
     return bool(opened and closed and tag)

@@ -21,8 +21,8 @@ _Sentinel: Any = redis.sentinel.Sentinel
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who connects. What is None is taken from the address, or not sent. The Sentinels have users
-    of their own."""
+    """The login at the servers. What is None is taken from the address, or not sent. The Sentinels
+    have users of their own."""
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""What redis-py raises, told as a sink tells it."""
+"""The errors of redis-py as those of a sink."""
 
 import ssl
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from redis.sentinel import MasterNotFoundError
 from pipeline.core.errors import Rejected, SinkError, SinkUnavailable
 
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
-"""All that a client raises for what happens at the other end."""
+"""The errors that a client raises for what happens at the other end."""
 
 _DENIED: Final = (
     AuthenticationError,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, Literal
 
 import redis
@@ -39,13 +40,15 @@ class RedisSink:
     - `timeout_s` bounds the connect and the wait for each answer.
 
     **Repeating a write adds nothing**, if its messages come from a spool. Redis runs one script for
-    each key; it remembers, in the hash `eyrie:writers:{KEY}`, up to which number each spool has
+    each key; it remembers, in the hash `eyrie:writers:{KEY}`, up to which number each run has
     written, and passes over what is not above it. That and the entries change together or not at
     all, survive together, and do not depend on what was trimmed. So it holds when the answer was
-    lost, when this process was killed, when a frozen server runs an old write late, and with any
-    number of writers on one key. The id of an entry is `<milliseconds>-<number>`: Redis' clock, or
-    one more than the newest entry's where that is not behind it, and the message's number in its
-    spool. So ids ascend, and those of one spool in its order.
+    lost, when this process was killed, when a frozen server runs an old write late, when a spool
+    was copied or put back to an earlier state, and with any number of writers on one key. A run
+    that has written nothing for 30 days may be forgotten. The id of an entry is
+    `<milliseconds>-<number>`: Redis' clock, or one more than the newest entry's where that is not
+    behind it, and the message's number in its spool. So ids ascend, and those of one spool in its
+    order.
 
     What does not hold:
 
@@ -86,7 +89,8 @@ class RedisSink:
         self._largest_bytes = _LARGEST_BYTES
 
     def open(self) -> None:
-        """See `Sink.open`: a PING with the user's rights, and the type of a key that is known."""
+        """Connect, see `Sink.open`: a PING with the user's rights, and the type of a key that is
+        known."""
         self.close()
         if self._tls is not None:
             self._tls.context(self.name)
@@ -99,7 +103,7 @@ class RedisSink:
                 self._check_streams(connected, [self._stream])
 
     def write(self, messages: Sequence[Outgoing]) -> None:
-        """See `Sink.write`. Blocks until Redis has answered."""
+        """Append messages, see `Sink.write`. Blocks until Redis has answered."""
         connected = self._connected
         if connected is None:
             raise SinkUnavailable(self.name, f"{self._address} is not open")
@@ -108,13 +112,14 @@ class RedisSink:
         self._check_sizes(messages)
         with self._telling():
             if self._mode == "stream":
-                self._append(connected, messages)
+                for _, those in groupby(messages, key=lambda message: message.spool):
+                    self._append(connected, list(those))
             else:
                 self._publish(connected, messages)
         self.delivered_total += len(messages)
 
     def flush(self, timeout_s: float) -> None:
-        """See `Sink.flush`: `write` has waited already."""
+        """Return at once, as `write` has waited already; see `Sink.flush`."""
 
     def close(self) -> None:
         """See `Sink.close`."""

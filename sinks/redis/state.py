@@ -14,7 +14,7 @@ _ENVELOPE: Final = frozenset({"schema", "producer", "kind", "message_id", "strea
 
 
 def last_states(messages: Iterable[Outgoing], now: datetime) -> dict[str, dict[str, str]]:
-    """What changes in each stream's hash after these messages, by stream id: only the last message
+    """The changes of each stream's hash after these messages, by stream id: only the last message
     of a kind counts, so only that one is read.
 
     Fields: `stream_id`, `run_id`, `epoch`, `seq`, `updated_at` (RFC 3339, when it was written

@@ -1,4 +1,4 @@
-"""What became of every message that a spool was given, number by number."""
+"""The account of every message that a spool was given, number by number."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,8 @@ DAMAGED = "damaged"
 
 @dataclass(slots=True)
 class Account:
-    """At every moment `produced = acknowledged + spooled + dead_lettered + dropped`.
+    """The account of one spool: at every moment `produced = acknowledged + spooled + dead_lettered
+    + dropped`.
 
     Numbers up to `floor` are settled. Of those above, up to `last`, the ones in `ahead` are: they
     are dead letters or damaged, and wait for the floor to come by. The others are `spooled`.
@@ -19,16 +20,17 @@ class Account:
     last: int = 0
     ahead: set[int] = field(default_factory=set)
     found: int = 0
-    """Those that were there at the start; part of `produced`."""
+    """The messages that were there at the start; part of `produced`."""
     produced: int = 0
     acknowledged: int = 0
     dead_lettered: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    """By reason: `damaged`, `spool_full`, `disk_full` and others of `Spool`."""
+    """The messages dropped, by reason: `damaged`, `spool_full`, `disk_full` and others of
+    `Spool`."""
 
     @classmethod
     def at_start(cls, floor: int, last: int) -> "Account":
-        """Of a spool that holds the numbers above `floor` up to `last`."""
+        """The account of a spool that holds the numbers above `floor` up to `last`."""
         return cls(floor, last, found=last - floor, produced=last - floor)
 
     @property
@@ -37,31 +39,31 @@ class Account:
         return self.last - self.floor - len(self.ahead)
 
     def append(self, count: int) -> None:
-        """The next `count` numbers are on disk."""
+        """Count the next `count` numbers, which are on disk."""
         self.last += count
         self.produced += count
 
     def turn_away(self, count: int, reason: str) -> None:
-        """Messages that got no number, because there was no room."""
+        """Count messages that got no number, because there was no room."""
         self.produced += count
         self.dropped[reason] += count
 
     def acknowledge(self, number: int) -> None:
-        """All up to `number` are delivered, except those that were settled otherwise."""
+        """Settle all up to `number` as delivered, except those that were settled otherwise."""
         self.acknowledged += self._raise_floor(number)
 
     def give_up(self, number: int, reason: str) -> None:
-        """All up to `number` are dropped, except those that were settled before."""
+        """Settle all up to `number` as dropped, except those that were settled before."""
         self.dropped[reason] += self._raise_floor(number)
 
     def bury(self, number: int) -> bool:
-        """This one is a dead letter. False: it was settled before."""
+        """Settle one as a dead letter. False: it was settled before."""
         fresh = self._settle(number)
         self.dead_lettered += fresh
         return fresh
 
     def lose(self, numbers: Iterable[int], reason: str = DAMAGED) -> int:
-        """These can never be delivered: how many of them were not settled before."""
+        """Settle these as never to be delivered -> how many of them were not settled before."""
         lost = sum(self._settle(number) for number in numbers)
         if lost:
             self.dropped[reason] += lost

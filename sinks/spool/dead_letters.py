@@ -1,16 +1,20 @@
 """Messages that the receiver refused for ever, one JSON object a line, for people to look at."""
 
-import base64
 import json
 import os
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, get_args
 
 from pipeline.core.clock import utc_text
 from pipeline.core.log import redact
+from pipeline.core.messages import Kind
 from sinks.base import Outgoing
 
-FILE_NAME = "dead_letters.jsonl"
+FILE_NAME: Final = "dead_letters.jsonl"
+_KINDS: Final = frozenset(get_args(Kind))
 
 
 def write_dead_letters(
@@ -35,11 +39,35 @@ def write_dead_letters(
         os.close(file)
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One line of the file. `message` has no number: what it had is settled."""
+
+    at: str
+    reason: str
+    message: Outgoing
+
+
+def parse_dead_letter(line: bytes) -> DeadLetter | None:
+    """Parse a dead letter; None where it is no line that `write_dead_letters` has written."""
+    try:
+        told = json.loads(line)
+        body = told["body"]
+        found = body.encode() if isinstance(body, str) else b64decode(body["base64"], validate=True)
+        words = told["at"], told["reason"], told["kind"], told["key"], told["message_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    at, reason, kind, key, message_id = words
+    if not all(isinstance(word, str) for word in words) or kind not in _KINDS:
+        return None
+    return DeadLetter(at, reason, Outgoing(kind, key, message_id, found))
+
+
 def _line(message: Outgoing, reason: str, at: str) -> str:
     try:
         body: object = message.body.decode()
     except UnicodeDecodeError:
-        body = {"base64": base64.b64encode(message.body).decode()}
+        body = {"base64": b64encode(message.body).decode()}
     told = {
         "at": at,
         "reason": reason,

@@ -1,4 +1,4 @@
-"""How far a spool has come, in a file that survives `kill -9`; and who owns it."""
+"""The position of a spool in a file that survives `kill -9`, and the lock of who owns it."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ _SLOTS: Final = 2
 
 
 class Position:
-    """Up to which number everything is settled, and the highest there is: two numbers that only
+    """The number up to which everything is settled, and the highest there is: two numbers that only
     grow, in two slots written in turn, so that a write that is cut off leaves the one before it. It
     may lag behind what was stored last before a power cut."""
 
@@ -64,8 +64,8 @@ class Lock:
         self._file = -1
 
     def take(self) -> int | None:
-        """None: it is ours. Else the process that has it, 0 where that is unknown. Raises
-        `OSError`."""
+        """Take the lock -> None: it is ours; else the process that has it, 0 where that is unknown.
+        Raises `OSError`."""
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

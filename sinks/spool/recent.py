@@ -1,4 +1,4 @@
-"""What was appended last, in memory: a receiver that keeps up costs no reading."""
+"""The records that were appended last, in memory: a receiver that keeps up costs no reading."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Recent:
         self._count = self._bytes = 0
 
     def add(self, messages: Sequence[Outgoing]) -> None:
-        """Their numbers follow those of the batch before."""
+        """Add a batch, whose numbers follow those of the one before."""
         size_bytes = sum(len(message.body) for message in messages)
         self._batches.append((messages, size_bytes))
         self._count += len(messages)
@@ -28,7 +28,7 @@ class Recent:
             self._drop()
 
     def read(self, after: int, limit: int) -> list[Outgoing]:
-        """What comes right behind `after`, at most `limit`; empty where that is not in memory."""
+        """The records right behind `after`, at most `limit`; empty where that is not in memory."""
         if not self._batches or self._batches[0][0][0].number > after + 1:
             return []
         found: list[Outgoing] = []

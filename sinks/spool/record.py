@@ -20,7 +20,7 @@ SELECT: Final = "SELECT * FROM record WHERE number > ? ORDER BY number LIMIT ?"
 
 
 def row_of(message: Outgoing) -> Row:
-    """What is stored."""
+    """The row that is stored of a message."""
     number, kind, key = message.number, message.kind, message.key
     message_id, body = message.message_id, message.body
     head = f"{number}\x1f{kind}\x1f{key}\x1f{message_id}\x1f"

@@ -23,7 +23,7 @@ _BROKEN: Final = (IndexError, ValueError, OverflowError)
 
 
 def salvage(data: bytes) -> dict[int, Outgoing]:
-    """All records of the file `data` that are whole, by number."""
+    """Find all whole records of a file with the content `data`, by number."""
     found: dict[int, Outgoing] = {}
     for start in range(PAGE_BYTES, len(data) - PAGE_BYTES + 1, PAGE_BYTES):
         if data[start] == _LEAF:

@@ -4,13 +4,17 @@ The journal is a rollback journal: in a write-ahead log, one wrong byte would co
 behind it. The number of records stands in the file's header, which every transaction writes anyway,
 as `user_version`, and again, inverted, as `application_id`: so a file whose last page is unreadable
 still says how much it held.
+
+The name of a file has its first number and the identity under which its records were numbered. So
+both outlive whatever happens to the content, and go along when the file is copied.
 """
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pipeline.core.log import get_logger
 from sinks.base import Outgoing
@@ -27,18 +31,20 @@ JOURNAL_BYTES: Final = 12 * PAGE_BYTES
 """Room for the rollback journal, which holds the few old pages that an append changes."""
 _ALL_BITS: Final = 0xFFFFFFFF
 _HEADER_BYTES: Final = 100
+_NAME: Final = re.compile(rf"([0-9]{{20}})(?:-([0-9a-f]{{32}}))?{re.escape(SUFFIX)}")
+_HIGHEST: Final = 1 << 62
 
 
 class Segment:
     """Records `first` to `last`, without a gap. Not for two threads at once.
 
-    `create` makes one to append to; `Segment(path)` reads one that is there. Whatever SQLite cannot
+    `create` makes one to append to; `Segment` reads one that is there. Whatever SQLite cannot
     do raises `sqlite3.Error`, and an append has then changed nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: "SegmentName") -> None:
         self.path = path
-        self.first = int(path.stem)
+        self.first, self.identity = name
         self.last = self.first - 1
         self.damaged = False
         self._connection: sqlite3.Connection | None = None
@@ -46,9 +52,10 @@ class Segment:
         self._salvaged: dict[int, Outgoing] | None = None
 
     @classmethod
-    def create(cls, folder: Path, first: int, synchronous: Synchronous) -> "Segment":
+    def create(cls, folder: Path, first: int, identity: str, synchronous: Synchronous) -> "Segment":
         """An empty segment in `folder`."""
-        segment = cls(folder / f"{first:020d}{SUFFIX}")
+        path = folder / f"{first:020d}-{identity}{SUFFIX}"
+        segment = cls(path, SegmentName(first, identity))
         connection = segment._connection = _connect(segment.path, "rwc")
         try:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -63,14 +70,14 @@ class Segment:
 
     @property
     def bytes(self) -> int:
-        """What the file takes on disk now."""
+        """The bytes that the file takes on disk now."""
         try:
             return self.path.stat().st_size
         except OSError:
             return 0
 
     def synchronise(self, synchronous: Synchronous) -> None:
-        """Whether a transaction waits for the disk, from the next one on."""
+        """Set whether a transaction waits for the disk, from the next one on."""
         if synchronous != self._synchronous and self._connection is not None:
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
             self._synchronous = synchronous
@@ -81,7 +88,7 @@ class Segment:
         self._connection.execute(f"PRAGMA max_page_count = {max(2, most_bytes // PAGE_BYTES)}")
 
     def append(self, messages: Sequence[Outgoing]) -> None:
-        """All of them in one transaction; their numbers follow `last`."""
+        """Append all of them in one transaction; their numbers follow `last`."""
         last = messages[-1].number if messages else self.last
         count = last - self.first + 1
         connection = self._connection
@@ -115,8 +122,8 @@ class Segment:
         self.last = highest
 
     def read(self, after: int, limit: int) -> tuple[list[Outgoing], list[int]]:
-        """Of the records behind `after`, the first `limit`: those that are whole, and the numbers
-        of those that are damaged."""
+        """Read the first `limit` records behind `after`: those that are whole, and the numbers of
+        those that are damaged."""
         wanted = range(max(after + 1, self.first), min(after + limit, self.last) + 1)
         found = {message.number: message for message in self._select(after, limit)}
         absent = [number for number in wanted if number not in found]
@@ -140,6 +147,12 @@ class Segment:
             return []
         return [message for message in map(message_of, rows) if message is not None]
 
+    def count_whole(self) -> int:
+        """Count the whole records, page by page; reads the file."""
+        whole = sum(number >= self.first for number in self._all_whole())
+        self._salvaged = None
+        return whole
+
     def _all_whole(self) -> dict[int, Outgoing]:
         if self._salvaged is None:
             try:
@@ -162,13 +175,30 @@ class Segment:
         journal_of(self.path).unlink(missing_ok=True)
 
 
+class SegmentName(NamedTuple):
+    """The name of a segment's file: its first number, from 1, and the identity of those who
+    numbered it, which files of earlier versions do not tell."""
+
+    first: int
+    identity: str
+
+    @classmethod
+    def of(cls, path: Path) -> "SegmentName | None":
+        """Parse a file's name; None for one that no segment has."""
+        found = _NAME.fullmatch(path.name)
+        if found is None or not 1 <= int(found[1]) < _HIGHEST:
+            return None
+        return cls(int(found[1]), found[2] or "")
+
+
 def journal_of(path: Path) -> Path:
-    """Where SQLite keeps what a transaction that was cut off has to restore."""
+    """The file in which SQLite keeps what a transaction that was cut off has to restore."""
     return path.with_name(path.name + "-journal")
 
 
 def count_in_header(path: Path) -> int | None:
-    """How many records the header counts; None where it is unreadable or contradicts itself."""
+    """The count of records that the header has; None where it is unreadable or contradicts
+    itself."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)

@@ -16,6 +16,7 @@ from sinks.spool.segment import (
     JOURNAL_BYTES,
     SUFFIX,
     Segment,
+    SegmentName,
     Synchronous,
     journal_of,
 )
@@ -37,8 +38,33 @@ class Shortage(Exception):
         self.reason: ShortageReason = reason
 
 
+def find_segments(folder: Path, highest: int, older: str = "") -> tuple[list[Segment], list[Path]]:
+    """The segments in `folder`, in order, and other files that look like some. Raises `OSError`.
+
+    `highest` is the last number that is known to be taken: a file behind it that holds no record is
+    none of them, nor is one that begins where another does and holds less. Files of versions whose
+    names told no identity have `older`."""
+    found: list[Segment] = []
+    foreign: list[Path] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        name = SegmentName.of(path)
+        if name is None or not path.is_file():
+            foreign.append(path)
+            continue
+        segment = Segment(path, name._replace(identity=name.identity or older))
+        if found and found[-1].first == name.first:
+            pair = sorted((found.pop(), segment), key=Segment.count_whole)
+            foreign.append(pair[0].path)
+            found.append(pair[1])
+        elif name.first <= highest + 1 or segment.count_whole():
+            found.append(segment)
+        else:
+            foreign.append(path)
+    return found, foreign
+
+
 class Segments:
-    """All segments of `folder`, together with the journal at most `most_bytes` large. A segment is
+    """The segments of `folder`, together with the journal at most `most_bytes` large. A segment is
     sealed when it has reached `segment_bytes`. Not for two threads at once."""
 
     def __init__(self, folder: Path, most_bytes: int, segment_bytes: int) -> None:
@@ -49,12 +75,13 @@ class Segments:
         self._sealed_bytes = 0
         self._identity = ""
 
-    def load(self, identity: str) -> None:
-        """Find what an earlier run has left. Raises `OSError`. Messages that are read say that they
-        come from the spool `identity`."""
+    def load(self, older: str, identity: str, highest: int) -> None:
+        """Find what an earlier run has left, as `find_segments` does. Raises `OSError`. What is
+        appended from now on is numbered under `identity`."""
         self._identity = identity
-        paths = [path for path in self._folder.glob(f"*{SUFFIX}") if path.stem.isdecimal()]
-        self._segments = [Segment(path) for path in sorted(paths, key=lambda path: int(path.stem))]
+        self._segments, foreign = find_segments(self._folder, highest, older)
+        for path in foreign:
+            log.error("spool file %r is none of this spool, and left alone", str(path))
         for segment, following in zip(self._segments, self._segments[1:], strict=False):
             segment.last = following.first - 1
         if self._segments:
@@ -73,13 +100,8 @@ class Segments:
 
     @property
     def bytes(self) -> int:
-        """What the files take on disk."""
+        """The bytes that the files take on disk."""
         return self._sealed_bytes + (self._active.bytes if self._active else 0)
-
-    @property
-    def sealed_bytes(self) -> int:
-        """Of these, those of files that are no longer appended to."""
-        return self._sealed_bytes
 
     def append(self, messages: Sequence[Outgoing], synchronous: Synchronous) -> None:
         """Store them, all or none. Raises `Shortage`."""
@@ -97,14 +119,15 @@ class Segments:
             self.seal(synced=synchronous == "OFF")
 
     def _begin(self, first: int, synchronous: Synchronous) -> Segment:
-        self._make_way(self._folder / f"{first:020d}{SUFFIX}")
-        segment = self._active = Segment.create(self._folder, first, synchronous)
+        self._make_way(first)
+        segment = Segment.create(self._folder, first, self._identity, synchronous)
+        self._active = segment
         self._segments.append(segment)
         return segment
 
-    def _make_way(self, path: Path) -> None:
-        """A file of this name can only be one that holds no record that could be read."""
-        while self._segments and self._segments[-1].path == path:
+    def _make_way(self, first: int) -> None:
+        """A file that begins there can only be one that holds no record that could be read."""
+        while self._segments and self._segments[-1].first == first:
             stale = self._segments.pop()
             self._sealed_bytes -= stale.bytes
             stale.damaged = stale.bytes > EMPTY_BYTES
@@ -149,7 +172,7 @@ class Segments:
             self._sealed_bytes += sealed.bytes
 
     def read(self, after: int, limit: int) -> tuple[list[Outgoing], list[int]]:
-        """Behind `after`, up to `limit` numbers: the records that are whole, and the numbers of
+        """Read up to `limit` numbers behind `after`: the records that are whole, and the numbers of
         those that are damaged or missing. Both are empty only where there is nothing behind."""
         place = bisect_left(self._segments, after + 1, key=lambda segment: segment.last)
         if place == len(self._segments):
@@ -160,7 +183,7 @@ class Segments:
         whole, damaged = segment.read(after, limit)
         if damaged and segment is self._active:
             self.seal(synced=False)
-        return [replace(message, spool=self._identity) for message in whole], damaged
+        return [replace(message, spool=segment.identity) for message in whole], damaged
 
     def reclaim(self, floor: int) -> None:
         """Remove files whose records are all settled, but never the newest: it witnesses how far

@@ -1,4 +1,4 @@
-"""How large a spool may grow, and what it does then."""
+"""The settings of a spool: how large it may grow, and what it does then."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -34,6 +34,6 @@ class SpoolSettings:
 
     @property
     def segment_bytes(self) -> int:
-        """Where a segment ends: an eighth of the spool, 8 MiB at most."""
+        """The size at which a segment ends: an eighth of the spool, 8 MiB at most."""
         room_bytes = self.max_bytes - JOURNAL_BYTES
         return min(_SEGMENT_BYTES, room_bytes // _SEGMENTS_AT_LEAST)

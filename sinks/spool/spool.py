@@ -45,7 +45,8 @@ class Spool:
         self._position: Position | None = None
         self._account = Account()
         self.identity = ""
-        """Made once with the folder, and kept in it: numbers of another spool are other numbers."""
+        """Of what is appended until `close`: the same number of another spool, of a copy of this
+        one, or of this one after it was put back to an earlier state, is another message."""
         self._recent = Recent()
         self._shortage: ShortageReason | None = None
         self._synced_s = 0.0
@@ -68,9 +69,11 @@ class Spool:
             raise SinkUnavailable(self._sink, f"{why} set spool.folder to another place") from error
 
     def _find(self) -> None:
-        self.identity = _identity(self.folder / "identity")
-        self._segments.load(self.identity)
+        older = _identity(self.folder / "identity")
+        self.identity = uuid4().hex
         position = self._position = Position(self.folder / "position")
+        known = 0 if position.numbers is None else position.numbers[1]
+        self._segments.load(older, self.identity, known)
         first = self._segments.first
         floor, highest = position.numbers or (0 if first is None else first - 1, 0)
         self._account = Account.at_start(floor, max(floor, highest, self._segments.last))
@@ -156,9 +159,9 @@ class Spool:
         return 1
 
     def read(self, after: int, limit: int) -> list[Outgoing]:
-        """Up to `limit` messages whose number is above `after`, in order. Empty: there is none.
-        Damaged ones are passed over, counted, and set aside with their file once that is settled.
-        Blocks for the disk, except for messages that were appended a moment ago."""
+        """Read up to `limit` messages whose number is above `after`, in order. Empty: there is
+        none. Damaged ones are passed over, counted, and set aside with their file once that is
+        settled. Blocks for the disk, except for messages that were appended a moment ago."""
         with self._changed:
             self._check_open()
             account = self._account
@@ -217,7 +220,7 @@ class Spool:
 
     @property
     def bytes(self) -> int:
-        """What the segments take on disk."""
+        """The bytes that the segments take on disk."""
         with self._changed:
             return self._segments.bytes
 
@@ -296,7 +299,8 @@ class Spool:
 
 
 def _identity(path: Path) -> str:
-    """Of the spool, 32 hex digits; a new one where the file is missing or no longer whole."""
+    """Of what versions before `SegmentName` had an identity have stored, 32 hex digits; a new one
+    where the file is missing or no longer whole. It also marks a folder as a spool."""
     try:
         known = path.read_text(encoding="ascii")
     except (FileNotFoundError, UnicodeDecodeError):

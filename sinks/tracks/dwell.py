@@ -1,4 +1,4 @@
-"""How long tracks were where: seconds in the cells of a grid."""
+"""The dwell grid: the seconds that tracks were in each cell."""
 
 import math
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class DwellGrid:
                 self._stay(*self._scaled(place, message), step_ns / 1e9)
 
     def end(self, stream_id: str) -> None:
-        """No more of this stream."""
+        """End a stream, of which nothing more comes."""
         self._clocks.pop(stream_id, None)
 
     def _clock_of(self, message: MessagePart) -> _Clock:

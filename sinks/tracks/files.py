@@ -1,4 +1,4 @@
-"""When the files of a sink that gathers are written, and what becomes of a disk's errors."""
+"""The times at which a sink that gathers writes its files, and what becomes of a disk's errors."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where tracks stay, as pictures and numbers."""
+"""The heat map sink: where tracks stay, as pictures and numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path

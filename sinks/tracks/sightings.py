@@ -1,4 +1,4 @@
-"""What heat maps and trajectories read of a message, and how their files are written."""
+"""The part of a message that heat maps and trajectories read, and how their files are written."""
 
 import os
 from contextlib import suppress
@@ -26,7 +26,7 @@ class TrackPart(msgspec.Struct, gc=False):
     plane: PlacePart | None = None
 
     def place(self, coordinates: Coordinates) -> tuple[float, float] | None:
-        """Its ground anchor, in pixels or in metres; None where it is not known."""
+        """The track's ground anchor, in pixels or in metres; None where it is not known."""
         if coordinates == "picture":
             return (self.box[0] + self.box[2]) / 2, self.box[3]
         return None if self.plane is None else self.plane.position_m
@@ -43,7 +43,7 @@ class MessagePart(msgspec.Struct, gc=False):
     width: int = 1
     height: int = 1
     detections: tuple[TrackPart, ...] | dict[str, int] = ()
-    """Of a frame; in an end of stream their numbers by label."""
+    """The detections of a frame; in an end of stream their numbers by label."""
     track_uid: str | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""Which way tracks go, as GeoJSON."""
+"""The trajectories sink: the ways of tracks as GeoJSON."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from sinks.tracks.sightings import Coordinates, read_part, write_whole
 from sinks.tracks.ways import Way, Ways
 
 GlobeOf = Callable[[str], GeoReference | None]
-"""Where on the globe the plane of a stream is, by its id."""
+"""A function of a stream's id -> where its plane is on the globe; None: not known."""
 
 
 @dataclass(slots=True)
@@ -62,10 +62,9 @@ class TrajectorySink:
         self._files.open()
 
     def write(self, messages: Sequence[Outgoing]) -> None:
-        """See `Sink.write`. Raises `Rejected` for a stream that is nowhere on the globe, if it
-        should be."""
-        for stream_id in {message.key for message in messages}:
-            self._require_globe(stream_id)  # before any is taken
+        """See `Sink.write`. Raises `Rejected` for the messages of a stream that is nowhere on the
+        globe, if it should be."""
+        self._require_globe(messages)  # before any is taken
         for message in messages:
             if message.kind not in ("frame", "track_end", "end_of_stream"):
                 continue
@@ -96,13 +95,17 @@ class TrajectorySink:
             collection.streams[stream_id] = ways
         return ways
 
-    def _require_globe(self, stream_id: str) -> None:
-        if self._coordinates == "wgs84" and self._globe_of(stream_id) is None:
+    def _require_globe(self, messages: Sequence[Outgoing]) -> None:
+        if self._coordinates != "wgs84":
+            return
+        nowhere = {m.key for m in messages if self._globe_of(m.key) is None}
+        if nowhere:
             why = (
-                f"it is not known where on the globe stream {stream_id!r} is: give the stream "
+                f"it is not known where on the globe stream {min(nowhere)!r} is: give the stream "
                 "plane.geo or points in lat_lon, or leave it out by only.streams"
             )
-            raise Rejected(self.name, why)
+            refused = [m.message_id for m in messages if m.key in nowhere]
+            raise Rejected(self.name, why, message_ids=refused)
 
     def _finish(self, collection: _Collection, way: Way) -> None:
         if (feature := self._feature(way)) is None:

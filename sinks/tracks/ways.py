@@ -46,7 +46,8 @@ class Way:
             self._thin()
 
     def feature(self, globe: GeoReference | None) -> bytes | None:
-        """As GeoJSON, in degrees where there is a reference; None: a point is no line."""
+        """The way as a GeoJSON feature, in degrees where there is a reference; None: a point is no
+        line."""
         if len(self.kept_ns) < 2:
             return None
         points = np.array(self.places).reshape(-1, 2)

@@ -10,18 +10,20 @@ from pipeline.core.messages import Evidence
 from stages.evidence.packets import Header, Kept
 
 EvidenceKind = Literal["crop", "frame", "clip"]
-Missing = Literal["writer_busy", "too_many_clips", "no_key_frame", "codec", "no_box", "no_picture"]
-"""Why an event has no file of a kind: the writer has too much to do, too many clips of the stream
-are open, its buffer does not reach back to a key frame before the event, MP4 does not hold the
-video, the event has no box in this picture, or the picture is gone because the stream was
-reconfigured meanwhile."""
+Missing = Literal[
+    "writer_busy", "disk_full", "too_many_clips", "no_key_frame", "codec", "no_box", "no_picture"
+]
+"""Why an event has no file of a kind: the writer has too much to do, the disk has no room for it,
+too many clips of the stream are open, its buffer does not reach back to a key frame before the
+event, MP4 does not hold the video, the event has no box in this picture, or the picture is gone
+because the stream was reconfigured meanwhile."""
 
 SUFFIXES: Final[dict[EvidenceKind, str]] = {"crop": "jpg", "frame": "jpg", "clip": "mp4"}
 
 Refer = Callable[[str, str, FrameInfo, Sequence[float] | None], list[Evidence]]
-"""(event, event_id, frame, box of its object in it or None) -> the references that go into the
-message. Called by the publish thread, once for each event that happens or starts. Never blocks or
-raises; an empty list where nobody wants evidence of this event."""
+"""A function (event, event_id, frame, box of its object in it or None) -> the references that go
+into the message. Called by the publish thread, once for each event that happens or starts. Never
+blocks or raises; an empty list where nobody wants evidence of this event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class SnapshotJob:
 
     @property
     def size_bytes(self) -> int:
-        """What it holds in memory."""
+        """The bytes that the job holds in memory."""
         return self.image.nbytes
 
 
@@ -48,12 +50,12 @@ class ClipJob:
     header: Header
     packets: list[Kept]
     is_cut: bool = False
-    """It ends early, because the buffer does not hold more."""
+    """True: the clip ends early, because the buffer does not hold more."""
     kind: EvidenceKind = "clip"
 
     @property
     def size_bytes(self) -> int:
-        """What it holds in memory, also where other clips hold the same."""
+        """The bytes that the job holds in memory, also where other clips hold the same."""
         return sum(len(packet.data) for packet in self.packets)
 
 
@@ -61,6 +63,6 @@ Job = SnapshotJob | ClipJob
 
 
 def path_of(stream_stem: str, event_id: str, kind: EvidenceKind) -> str:
-    """Where the file of an event is, relative to the folder of evidence: it can be told before the
+    """The path of an event's file, relative to the folder of evidence: it can be told before the
     file is there."""
     return f"{stream_stem}/{event_id}-{kind}.{SUFFIXES[kind]}"

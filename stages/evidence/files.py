@@ -35,7 +35,7 @@ def write(folder: Path, job: Job) -> int:
 
 
 def part_name(name: str) -> str:
-    """What a file is called until it is whole."""
+    """The name of a file until it is whole."""
     return f".{name}.part"
 
 

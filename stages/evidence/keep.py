@@ -1,4 +1,4 @@
-"""How much evidence stays on disk: the oldest goes first, and nothing goes that is not evidence."""
+"""The retention of evidence: the oldest goes first, and nothing goes that is not evidence."""
 
 import re
 import stat
@@ -15,7 +15,7 @@ _OURS: Final = re.compile(
     "|".join(rf"[0-9a-f]{{32}}-{kind}\.{suffix}" for kind, suffix in SUFFIXES.items())
 )
 _STALE_PART_S: Final = 3600.0
-"""After this, nobody writes any more at a file that is not whole."""
+"""The age after which nobody writes any more at a file that is not whole."""
 
 
 @dataclass(order=True, slots=True)

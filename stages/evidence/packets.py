@@ -35,7 +35,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a muxer must know of a stream.
+    """The facts of a stream that a muxer must know.
 
     `parameters` is an MP4 file that holds no picture, the only form in which PyAV keeps codec
     parameters for longer than their container is open. `annex_b` are the parameter sets where
@@ -50,8 +50,8 @@ class Header:
 
 
 def parameter_sets(codec: str, data: bytes) -> bytes:
-    """Those at the head of a packet in Annex B form, in that form; empty where there are none, or
-    where the packet is of another form."""
+    """The parameter sets at the head of a packet in Annex B form, in that form; empty where there
+    are none, or where the packet is of another form."""
     kinds = _PARAMETER_SETS.get(codec)
     if kinds is None or not _is_annex_b(data):
         return b""

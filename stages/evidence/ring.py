@@ -16,13 +16,14 @@ from typing import Final
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from pipeline.core.clock import SECOND_NS, period_ns, to_ns
 from pipeline.core.frame import FrameInfo
+from stages.base import LARGEST_STEP_BACK_NS
 from stages.evidence.base import ClipJob, Missing
 from stages.evidence.packets import Header, Kept, header_of, parameter_sets
-from stages.sources.timing import LARGEST_STEP_BACK_NS, SECOND_NS, period_ns, to_ns
 
 LONGEST_LAG_NS: Final = 60 * SECOND_NS
-"""How far a published frame may be behind its packet. Where it is further, there is no clip."""
+"""The largest lag of a published frame behind its packet. Where it is further, there is no clip."""
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ class PacketRing:
         self._published: tuple[int, int] | None = None
 
     def connect(self) -> "PacketTap":
-        """For the packets of a new connection; what was connected before is over."""
+        """Make the tap for the packets of a new connection; the one before is over."""
         with self._lock:
             self._close_all()
             self._tap = PacketTap(self)
@@ -126,6 +127,15 @@ class PacketRing:
         """A frame's events are told: older packets are wanted no more."""
         self._published = (info.epoch, info.pts_ns)
 
+    @property
+    def likely_bytes(self) -> int:
+        """The likely size in bytes of a clip that begins now: by the rate of what is held, and half
+        as much again, as there is more to encode where something happens."""
+        with self._lock:
+            held_ns = max(sum(section.lasts_ns for section in self._sections), SECOND_NS)
+            wanted_ns = self.before_ns + self.after_ns
+            return min(3 * self.held_bytes * wanted_ns // (2 * held_ns), self._most_bytes)
+
     def open_clip(self, path: str, info: FrameInfo) -> Missing | None:
         """Cut a clip around this frame as soon as it is whole. Says why there will be none."""
         with self._lock:
@@ -146,8 +156,8 @@ class PacketRing:
         return None
 
     def end(self, epoch: int | None = None) -> None:
-        """No more packets will come for this epoch and those before it: what clips have by now is
-        all they get. None: for any, nor will clips be asked for, so that nothing is held."""
+        """Note that no more packets come for this epoch and those before it: what clips have by now
+        is all they get. None: for any, nor will clips be asked for, so that nothing is held."""
         with self._lock:
             for section in self._sections:
                 if epoch is None or (section.epoch is not None and section.epoch <= epoch):

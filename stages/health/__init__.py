@@ -1,1 +1,1 @@
-"""What is wrong with the pictures of a camera that is up: frozen, black, blurred, slow, damaged."""
+"""The health of a camera's pictures while it is up: frozen, black, blurred, slow, damaged."""

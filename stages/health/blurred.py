@@ -30,7 +30,7 @@ class Blurred:
         self._time_s = 0.0
 
     def judge(self, sample: Sample, time_s: float) -> Finding:
-        """Of the next sample."""
+        """Judge the next sample."""
         now = detail(sample.grey)
         step_s, self._time_s = max(time_s - self._time_s, 0.0), time_s
         if self._usual is None or self._shape != sample.grey.shape:

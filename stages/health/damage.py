@@ -17,7 +17,7 @@ class Damage:
         self._window = Window()
 
     def judge(self, time_s: float, counts: Counts) -> Finding | None:
-        """Of what came up to now; None: nothing came for a while."""
+        """Judge what came up to now; None: nothing came for a while."""
         clean_total = counts.decoded_total - counts.withheld_total
         _, (damaged, clean) = self._window.grown(time_s, counts.corrupt_total, clean_total)
         if damaged + clean == 0:

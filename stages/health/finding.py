@@ -1,4 +1,4 @@
-"""What one look at a stream says about one condition."""
+"""The finding of one look at a stream about one condition."""
 
 from dataclasses import dataclass, field
 
@@ -23,4 +23,4 @@ class Change:
     reason: str
     metrics: dict[str, float]
     start: int
-    """Which start of this condition in this stream it is, or ends, from 1."""
+    """The number of the start of this condition in this stream that this is, or ends, from 1."""

@@ -33,7 +33,7 @@ class Frozen:
         self._first_s = 0.0
 
     def judge(self, grid: U8, time_s: float, key_frames: int) -> Finding:
-        """Of the next sample; `key_frames` counts those of the connection up to now."""
+        """Judge the next sample; `key_frames` counts those of the connection up to now."""
         before = (old for keys, group in self._groups if keys < key_frames for old in group)
         if any(_same(grid, old) for old in before):
             self._matched_s = time_s

@@ -6,7 +6,7 @@ from stages.health.finding import Finding
 from stages.health.window import WINDOW_S, Window
 
 SANE_FPS: Final = (1.0, 120.0)
-"""What streams announce outside of this is a clock rate or a guess."""
+"""The range of announced rates; outside of it, one is a clock rate or a guess."""
 
 
 class Rate:
@@ -18,7 +18,7 @@ class Rate:
         self._window = Window()
 
     def judge(self, time_s: float, decoded: int, declared_fps: float | None) -> Finding:
-        """Of the pictures up to now; `decoded` counts those of the connection."""
+        """Judge the pictures up to now; `decoded` counts those of the connection."""
         seconds, (pictures,) = self._window.grown(time_s, decoded)
         expected = self._expected_fps
         if expected is None and declared_fps is not None:

@@ -1,4 +1,4 @@
-"""What is looked at of a picture: little enough to cost a fraction of a millisecond."""
+"""The sample of a picture that is looked at: little enough to cost a fraction of a millisecond."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -38,7 +38,7 @@ def luma_size(height: int, width: int) -> tuple[int, int]:
 
 
 def grid_apart_px(height: int) -> int:
-    """How far apart the pixels of `Sample.grid` are in a picture of that height."""
+    """The distance of the pixels of `Sample.grid` are in a picture of that height."""
     return max(1, round(height / GRID_ROWS))
 
 

@@ -1,4 +1,4 @@
-"""All conditions of one stream, a look or two a second."""
+"""The watch over all conditions of one stream, a look or two a second."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ LONGEST_STEP_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is watched, how often, and how long it must last; `configs/README.md` has the words."""
+    """The settings of the watch; `configs/README.md` explains each."""
 
     conditions: Sequence[Condition] = CONDITIONS
     every_s: float = 0.5
@@ -57,11 +57,11 @@ class HealthWatch:
 
     @property
     def active(self) -> list[Condition]:
-        """What is wrong now."""
+        """The conditions that are wrong now."""
         return [kind for kind, alarm in self._alarms.items() if alarm.active]
 
     def observe(self, picture: AnyPicture, pts_ns: int, counts: Counts) -> list[Change]:
-        """The next picture, not kept; media time ascends within a connection."""
+        """Look at the next picture, which is not kept; media time ascends within a connection."""
         with self._lock:
             self._seen = True
             if self._pts_ns is not None:
@@ -86,7 +86,7 @@ class HealthWatch:
             return self._update(iter([("corrupt", finding)] if finding else []))
 
     def interrupt(self, why: str) -> list[Change]:
-        """The connection is over: so is all that was told of it."""
+        """End the connection, and with it all that was told of it."""
         with self._lock:
             for part in (self._frozen, self._damage, self._rate):
                 part.reset()

@@ -7,13 +7,13 @@ WINDOW_S: Final = 4.0
 
 
 class Window:
-    """How much counters have grown over the last `WINDOW_S`."""
+    """The growth of counters over the last `WINDOW_S`."""
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, tuple[int, ...]]] = deque()
 
     def grown(self, time_s: float, *counters: int) -> tuple[float, tuple[int, ...]]:
-        """Now they stand like this -> (seconds looked back, growth of each)."""
+        """Note what the counters are now -> (seconds looked back, growth of each)."""
         self._past.append((time_s, counters))
         while len(self._past) > 2 and time_s - self._past[1][0] >= WINDOW_S:
             self._past.popleft()

@@ -49,14 +49,14 @@ class Calibration:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the plane's x axis is to the left of its y axis, as seen from the camera."""
+        """True if the plane's x axis is to the left of its y axis, as seen from the camera."""
         middle = self.picture.mean(axis=0, keepdims=True)
         found = Homography.fit(self.picture, self.plane)
         slopes = found.jacobian(middle, found.to_plane(middle))[0]
         return bool(np.linalg.det(slopes) > 0)  # y is down in the picture
 
     def homography(self, width: int, height: int) -> Homography:
-        """For pictures of this size."""
+        """The homography from pixels of pictures of this size to metres."""
         return Homography.fit(self._pixels(self.picture, width, height), self.plane)
 
     def area_px(self, width: int, height: int) -> F64 | None:

@@ -37,12 +37,13 @@ class PlaneFilters:
         return len(self.first_s)
 
     def grow(self) -> None:
-        """Twice the slots; the old ones stay."""
+        """Double the slots; the old ones stay."""
         for name, old in vars(self).items():
             setattr(self, name, np.concatenate([old, np.zeros_like(old)], axis=-1))
 
     def begin(self, slots: I64, places: F64, noise: F64, time_s: float) -> None:
-        """First sightings: (2, K) places with covariances (2, 2, K). Velocities are unknown."""
+        """Begin filters with their first sightings: (2, K) places with covariances (2, 2, K).
+        Velocities are unknown."""
         fresh = np.zeros((8, 2, len(slots)))
         fresh[_PLACE], fresh[_PP] = places, noise
         fresh[_VV] = _FIRST_SPEED_SD_M_S**2 * _EYE
@@ -53,8 +54,8 @@ class PlaneFilters:
     def see(
         self, slots: I64, places: F64, noise: F64, time_s: float, slow: float, by_speed: float
     ) -> None:
-        """The next sightings. After a second without one, each component of a velocity has changed
-        by `slow` m/s and `by_speed` of the speed, standard deviation."""
+        """Update filters with the next sightings. After a second without one, each component of a
+        velocity has changed by `slow` m/s and `by_speed` of the speed, standard deviation."""
         step = time_s - self.last_s[slots]
         state = self._state.take(slots, axis=2)
         place, velocity, pp, pv, vv = (
@@ -78,23 +79,23 @@ class PlaneFilters:
         self.sightings[slots] += 1
 
     def places(self, slots: I64) -> tuple[F64, F64]:
-        """(2, K) and their covariances (2, 2, K)."""
+        """The places (2, K) in metres, and their covariances (2, 2, K)."""
         return self._state[_PLACE].take(slots, axis=1), self._state[_PP].take(slots, axis=2)
 
     def velocities(self, slots: I64) -> tuple[F64, F64]:
-        """(2, K) and their covariances (2, 2, K)."""
+        """The velocities (2, K) in m/s, and their covariances (2, 2, K)."""
         return self._state[_VELOCITY].take(slots, axis=1), self._state[_VV].take(slots, axis=2)
 
 
 def largest_variance(cov: F64) -> F64:
-    """(2, 2, N) -> (N,) the larger eigenvalue."""
+    """The larger eigenvalue (N,) of symmetric matrices (2, 2, N)."""
     a, b, d = cov[0, 0], cov[0, 1], cov[1, 1]
     found: F64 = (a + d) / 2 + np.hypot((a - d) / 2, b)
     return found
 
 
 def variance_along(cov: F64, way: F64) -> F64:
-    """(2, 2, N) and (2, N) -> (N,) the variance along these directions, of any length; the larger
+    """The variance (N,) of covariances (2, 2, N) along directions (2, N), of any length; the larger
     eigenvalue where the length is 0."""
     length_2 = way[0] ** 2 + way[1] ** 2
     along = _form(cov, way) / np.where(length_2 > 0, length_2, 1)

@@ -1,4 +1,5 @@
-"""From points of the picture to points of the ground, and how far a pixel goes there.
+"""The homography from points of the picture to points of the ground, and how far a pixel goes
+there.
 
 R. Hartley, A. Zisserman: Multiple View Geometry in Computer Vision, 2nd edition 2004. A plane and
 its picture by a pinhole camera are related by a 3x3 matrix H in homogeneous coordinates (section
@@ -37,8 +38,8 @@ class Homography:
 
     @classmethod
     def fit(cls, picture: F64, plane: F64) -> Self:
-        """(N, 2) pixels and (N, 2) metres, N >= 4 -> the matrix. Exact for four; for more, squares
-        of distances in the picture are least.
+        """Fit the matrix to (N, 2) pixels and (N, 2) metres, N >= 4. Exact for four; for more,
+        squares of distances in the picture are least.
 
         The normalised direct linear transformation (Hartley & Zisserman, algorithm 4.2), then
         Gauss-Newton steps on the error in one image (section 4.2.3, equation 4.6). Raises
@@ -54,24 +55,24 @@ class Homography:
         return cls(matrix / middle, _rms(_mapped(to_picture, plane) - picture))
 
     def depth(self, points: F64) -> F64:
-        """(N, 2) pixels -> (N,): 1 in the middle of the points of the fit, 0 on the horizon, below
-        0 beyond it."""
+        """The depth (N,) of (N, 2) pixels: 1 in the middle of the points of the fit, 0 on the
+        horizon, below 0 beyond it."""
         return _depths(self.matrix, points)
 
     def in_front(self, points: F64) -> Bool:
-        """(N,) whether these pixels show the plane at all."""
+        """The (N,) bool of which pixels show the plane at all."""
         return np.asarray(self.depth(points) > _HORIZON)
 
     def to_plane(self, points: F64) -> F64:
-        """(N, 2) pixels -> (N, 2) metres; meaningless where not `in_front`."""
+        """Map (N, 2) pixels -> (N, 2) metres; meaningless where not `in_front`."""
         return _mapped(self.matrix, points)
 
     def to_picture(self, points: F64) -> F64:
-        """(N, 2) metres -> (N, 2) pixels."""
+        """Map (N, 2) metres -> (N, 2) pixels."""
         return _mapped(_inverse(self.matrix), points)
 
     def jacobian(self, points: F64, plane: F64) -> F64:
-        """(N, 2, 2) metres a pixel at (N, 2) pixels whose (N, 2) `to_plane` is `plane`:
+        """The (N, 2, 2) metres per pixel at (N, 2) pixels whose (N, 2) `to_plane` is `plane`:
         [[dX/dx, dX/dy], [dY/dx, dY/dy]]."""
         turned = self.matrix[None, :2, :2] - plane[:, :, None] * self.matrix[2, :2]
         found: F64 = turned / self.depth(points)[:, None, None]

@@ -23,7 +23,7 @@ _EDGE_SHARE = 0.002
 
 @dataclass(frozen=True)
 class SpeedParams:
-    """How boxes jitter and objects accelerate; see `docs/plane.md`.
+    """The parameters of speeds: how boxes jitter and objects accelerate; see `docs/plane.md`.
 
     - `jitter`: standard deviation of the bottom of a box as a share of its height; `jitter_side`:
       of its middle, as a share of its width; both with `jitter_floor`, a share of the picture's
@@ -62,7 +62,7 @@ class Motion:
 
     @classmethod
     def unknown(cls, count: int) -> "Motion":
-        """Of none of `count` tracks anything is known."""
+        """The motion of `count` tracks of which nothing is known."""
         pair, one = np.full((2, count, 2), np.nan), np.full((3, count), np.nan)
         return cls(pair[0], one[0], pair[1], one[1], one[2])
 
@@ -87,16 +87,16 @@ class SpeedMeter:
         self._swept_s: float | None = None
 
     def __len__(self) -> int:
-        """How many filters there are."""
+        """The number of filters."""
         return len(self._slots)
 
     def update(
         self, xyxy: F32 | F64, track_id: I64, time_s: float, rested_s: float = 0.0
     ) -> Motion:
-        """The next frame, at media time `time_s`: boxes (N, 4) of tracks (N,) that were seen in it,
-        no id twice. Boxes that the picture's edge cuts, and those on or beyond the horizon, tell
-        nothing of where they stand. Since the last update nothing moved for `rested_s`, by which
-        `gap_s` is longer. Raises `ValueError` for a time that is none."""
+        """Take the next frame, at media time `time_s`: boxes (N, 4) of tracks (N,) that were seen
+        in it, no id twice. Boxes that the picture's edge cuts, and those on or beyond the horizon,
+        tell nothing of where they stand. Since the last update nothing moved for `rested_s`, by
+        which `gap_s` is longer. Raises `ValueError` for a time that is none."""
         if not np.isfinite(time_s):
             raise ValueError(f"SpeedMeter: {time_s} s is no time")
         found = Motion.unknown(len(track_id))
@@ -115,7 +115,7 @@ class SpeedMeter:
         return found
 
     def forget(self, track_ids: I64) -> None:
-        """These tracks are over; unknown ones are fine."""
+        """Forget these tracks, which are over; unknown ones are fine."""
         for track_id in track_ids.tolist():
             if (slot := self._slots.pop(track_id, None)) is not None:
                 self._release(slot)
@@ -200,7 +200,7 @@ class SpeedMeter:
 
 
 def speed_of(velocity: F64, sd_m_s: F64) -> F64:
-    """(2, N) estimates with a standard deviation (N,) along them -> (N,) speeds >= 0.
+    """The speeds (N,) >= 0 of velocities (2, N) with a standard deviation (N,) along them.
 
     The length of a velocity that is all noise is never 0, so that who stands would seem to walk. It
     is shrunk by 1 - (sd / length)^4: to 0 within one sd, by 6 % at two, by 1 % at three.

@@ -22,8 +22,8 @@ _BESIDE: Final = 1.2
 
 
 class PlaneStage:
-    """What `frame` messages tell of places and speeds: one object per stream, called by the publish
-    thread once per frame. Blocks nowhere."""
+    """The places and speeds that `frame` messages tell: one object per stream, called by the
+    publish thread once per frame. Blocks nowhere."""
 
     def __init__(self, calibration: Calibration, params: SpeedParams | None = None) -> None:
         """Raises `ValueError` for points that make no plane; see `Calibration.check`."""
@@ -37,8 +37,8 @@ class PlaneStage:
     def update(
         self, info: FrameInfo, tracks: Tracks, rested_s: float = 0.0
     ) -> Mapping[int, PlaneRow]:
-        """The next frame -> what is known, by the `detection_index` of a track. Left out is one
-        that is only predicted, cut by the picture's edge, outside of the area, or too far away.
+        """Take the next frame -> what is known, by the `detection_index` of a track. Left out is
+        one that is only predicted, cut by the picture's edge, outside of the area, or too far away.
         `rested_s`: see `Tracker.update`."""
         meter = self._meter_for(info)
         meter.forget(tracks.ended)
@@ -50,7 +50,7 @@ class PlaneStage:
         return {i: row for i, row in zip(indices, told, strict=True) if row}
 
     def at(self, track_id: int) -> PlaneRow | None:
-        """What the last `update` told of a track."""
+        """The place and speed of a track as the last `update` told them; None: not known."""
         return self._rows.get(track_id)
 
     def reset(self) -> None:
@@ -85,7 +85,8 @@ class PlaneStage:
 
 
 def rows(motion: Motion) -> list[PlaneRow | None]:
-    """As messages have it, to a millimetre and a millimetre a second; None: no place is known."""
+    """The rows as messages have them, to a millimetre and a millimetre a second; None: no place is
+    known."""
     table = np.column_stack(
         [
             motion.position_m, motion.position_sd_m,

@@ -1,1 +1,2 @@
-"""Where frames come from: files, folders, pictures, cameras, the web, the synthetic street."""
+"""Sources, where frames come from: files, folders, pictures, cameras, the web, the synthetic
+street."""

@@ -1,21 +1,20 @@
-"""When a camera's pictures were taken: by its sender reports, else by when they arrive."""
+"""The capture times of a camera's pictures: by its sender reports, else by when they arrive."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.core.clock import ClockSource, Moment
+from pipeline.core.clock import DEFAULT_PERIOD_NS, SECOND_NS, ClockSource, Moment
 from stages.sources.sender_reports import STEP_NS, SenderReports
-from stages.sources.timing import DEFAULT_PERIOD_NS, SECOND_NS
 
 TYPICAL_DELAY_NS: Final = SECOND_NS // 10
-"""From the light to the last byte: exposure, encoder and network of an ordinary camera."""
+"""The time from the light to the last byte: exposure, encoder and network of an ordinary camera."""
 ARRIVAL_UNCERTAINTY_NS: Final = SECOND_NS // 2
 """Cameras that buffer, and slow networks: hidden in the arrival, so they cannot be measured."""
 CLOCK_SANE_NS: Final = 3600 * SECOND_NS
 """A camera further off than this has an unset clock or a wrong time zone."""
 LEAST_OVER_NS: Final = 30 * SECOND_NS
 SETTLED_AFTER: Final = 3
-"""So many pictures that were not read faster than they were taken: the backlog is gone."""
+"""The number of pictures, read no faster than they were taken, after which the backlog is gone."""
 STALE_NS: Final = 5 * SECOND_NS
 BACKLOG_NS: Final = SECOND_NS // 1000
 
@@ -90,14 +89,15 @@ class CaptureClock:
         self._restart()
 
     def report(self, stamp_ns: int, wall_ns: int) -> None:
-        """A packet says that stream time `stamp_ns` is `wall_ns` on the camera's clock."""
+        """Note that by a packet stream time `stamp_ns` is `wall_ns` on the camera's clock."""
         steps = self._reports.steps_total
         self._reports.see(stamp_ns, wall_ns)
         if self._reports.steps_total != steps:
             self._off, self._report_slew = _Least(), _Slew(STEP_NS)
 
     def jump(self, stamp_ns: int, now: Moment) -> None:
-        """Stream time has jumped to `stamp_ns`. Do the camera's reports still hold?"""
+        """Note that stream time has jumped to `stamp_ns` -> True if the camera's reports still
+        hold."""
         offset_ns, before_ns = self._reports.offset_ns(stamp_ns), self._off.value_ns
         if offset_ns is not None and before_ns is not None:
             off_ns = now.steady_ns - (stamp_ns + offset_ns)
@@ -106,7 +106,8 @@ class CaptureClock:
         self._restart()
 
     def capture(self, stamp_ns: int | None, now: Moment) -> Capture:
-        """Of a picture with stream time `stamp_ns` (None: not known), decoded now."""
+        """Tell the capture time of a picture with stream time `stamp_ns` (None: not known), decoded
+        now."""
         if stamp_ns is None:
             delay_ns, uncertainty_ns = self._delay(now)
             return Capture(now.utc_ns - delay_ns, "arrival", uncertainty_ns)

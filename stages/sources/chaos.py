@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from math import exp
 from typing import Final, Literal
 
+from pipeline.core.clock import SECOND_NS
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
 from pipeline.core.picture import Picture, RgbPicture
 from stages.base import Counts, Source, Times
-from stages.sources.timing import SECOND_NS, MediaTime
+from stages.sources.timing import MediaTime
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 Fault = Literal["loss", "corruption", "bad_pts", "stall", "disconnect", "refusal"]
 _STEP_BACK_NS: Final = SECOND_NS // 2
@@ -24,9 +25,9 @@ _FAR_NS: Final = 7200 * SECOND_NS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChaosSettings:
-    """What goes wrong, and how often. `loss`, `corruption` and `bad_pts` are probabilities for a
-    picture; the rates are for a minute of media time. `storm`: a disconnect is followed by up to
-    so many refused connections, each number as likely as the others."""
+    """The faults to make, and how often. `loss`, `corruption` and `bad_pts` are probabilities for a
+    picture; the rates are for a minute of media time. `storm`: a disconnect is followed by up to so
+    many refused connections, each number as likely as the others."""
 
     seed: int = 0
     loss: float = 0.0
@@ -52,16 +53,16 @@ class Chaos:
         self._connections = self._refusals_left = 0
         rates = {name: getattr(settings, name) for name in ChaosSettings.__dataclass_fields__}
         told = ", ".join(f"{name} {value:g}" for name, value in rates.items())
-        _LOG.warning("stream %r: chaos is on, its faults are made on purpose: %s", stream_id, told)
+        log.warning("stream %r: chaos is on, its faults are made on purpose: %s", stream_id, told)
 
     @property
     def totals(self) -> dict[str, int]:
-        """Faults so far, by kind."""
+        """The faults so far, by kind."""
         with self._guard:
             return dict(self._done)
 
     def wrap(self, source: Source, *, pass_corrupt: bool = False) -> "ChaosSource":
-        """The next connection, with its faults; `pass_corrupt`: damaged pictures are given."""
+        """Wrap the next connection, with its faults; `pass_corrupt`: damaged pictures are given."""
         with self._guard:
             number, self._connections = self._connections, self._connections + 1
             refused = self._refusals_left > 0
@@ -72,10 +73,10 @@ class Chaos:
         """Count a fault that was done."""
         with self._guard:
             self._done[fault] += 1
-        _LOG.debug("stream %r: chaos: %s", self.stream_id, fault)
+        log.debug("stream %r: chaos: %s", self.stream_id, fault)
 
     def begin_storm(self, refusals: int) -> None:
-        """The next `refusals` connections are refused."""
+        """Refuse the next `refusals` connections."""
         with self._guard:
             self._refusals_left = refusals
 
@@ -112,7 +113,7 @@ class ChaosSource:
 
     @property
     def counts(self) -> Counts:
-        """Those of the source, as changed by the faults."""
+        """The counts of the source, as changed by the faults."""
         counts, times = self._inner.counts, self._warp.times
         return replace(
             counts,
@@ -142,7 +143,7 @@ class ChaosSource:
         finally:
             if isinstance(pictures, Generator):
                 pictures.close()  # an error would keep it, and with it the connection
-            _LOG.info("stream %r: chaos so far: %s", self._chaos.stream_id, self._told())
+            log.info("stream %r: chaos so far: %s", self._chaos.stream_id, self._told())
 
     def close(self) -> None:
         """See `Source.close`."""

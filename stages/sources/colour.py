@@ -1,4 +1,4 @@
-"""What the numbers of a decoded picture mean: matrix and range, and the way to RGB."""
+"""The colour space of a decoded picture: matrix and range, and the way to RGB."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,7 @@ LUMA_SHARES: Final[dict[int, tuple[float, float]]] = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
-"""What red and blue weigh in luma, by the number of the matrix in ITU-T H.273, table 4."""
+"""The weights of red and blue in luma, by the number of the matrix in ITU-T H.273, table 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,23 @@ class Colour:
 
     @classmethod
     def of(cls, matrix: int, full_range: bool, height: int) -> "Colour":
-        """From what a frame of `height` lines says. Where it names no matrix that is known here,
-        720 lines and more are BT.709 and less is BT.601, as players assume."""
+        """The colour space that a frame of `height` lines names. Where it names no matrix that is
+        known here, 720 lines and more are BT.709 and less is BT.601, as players assume."""
         if matrix not in LUMA_SHARES:
             matrix = BT709 if height >= HD_LINES else BT601
         return cls(matrix, full_range)
 
     @property
     def to_rgb(self) -> F64:
-        """(3, 4): RGB is the first three columns times Y, Cb, Cr, plus the fourth; all are of 0 to
-        255. ITU-R BT.601, BT.709 and BT.2020: the sections on the digital representation."""
+        """The matrix (3, 4) to RGB, which is the first three columns times Y, Cb, Cr, plus the
+        fourth; all are of 0 to 255. ITU-R BT.601, BT.709 and BT.2020: the sections on the digital
+        representation."""
         return _to_rgb(self)
 
     @property
     def grey(self) -> U8 | None:
-        """(256,) uint8: luma of the full range by the number of a pixel; None: it is so already."""
+        """The table (256,) uint8: luma of the full range by the number of a pixel; None: it is so
+        already."""
         return None if self.full_range else _grey()
 
 

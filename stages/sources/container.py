@@ -1,72 +1,64 @@
-"""Video that FFmpeg reads from elsewhere than a file or an RTSP camera: what such sources share."""
+"""Video that FFmpeg reads from elsewhere than a file: what such sources share."""
 
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from pipeline.core.clock import Clock, Moment, SystemClock
+from pipeline.core.clock import SECOND_NS, Moment
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
-from pipeline.core.log import get_logger
-from stages.base import Counts, Decode, Hwaccel
+from pipeline.core.log import get_logger, redact
+from stages.base import Counts
 from stages.sources.capture_clock import Capture, CaptureClock
 from stages.sources.decode import Decoded, Decoding, PictureTooLarge, pick_video
 from stages.sources.hardware import Hardware
+from stages.sources.reading import Reading
 from stages.sources.start_time import from_container
-from stages.sources.timing import LONGEST_FILE_GAP_NS, LONGEST_LIVE_GAP_NS, SECOND_NS
+from stages.sources.timing import LONGEST_FILE_GAP_NS, LONGEST_LIVE_GAP_NS
 
-if TYPE_CHECKING:
-    from stages.evidence.ring import PacketTap
+log = get_logger(__name__)
 
-_LOG = get_logger(__name__)
-
-MAX_PIXELS: Final = 16_777_216
 UNKNOWN_START_NS: Final = 86_400 * SECOND_NS
 """Uncertainty of a recording that does not say when it was made."""
 HLS_BEHIND_NS: Final = 60 * SECOND_NS
 """Players begin three segments behind the newest, and a segment may last 10 s and more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How a stream is read; the same for all kinds. `picture_timeout_s`: how long packets of a live
-    stream may come without a picture. `tap` gets the packets of this connection."""
+class Standstill:
+    """The time for which a count has not changed. It begins at 0, at `now_s`."""
 
-    live: bool
-    epoch: int = 0
-    first_seq: int = 0
-    fps: float | None = None
-    pass_corrupt: bool = False
-    decode: Decode = "all"
-    hwaccel: Hwaccel = "none"
-    max_pixels: int = MAX_PIXELS
-    picture_timeout_s: float = 60.0
-    clock: Clock = field(default_factory=SystemClock)
-    tap: "PacketTap | None" = None
+    def __init__(self, now_s: float) -> None:
+        self._count, self._since_s = 0, now_s
+
+    def lasts_s(self, count: int, now_s: float) -> float:
+        """Seconds since the count became what it is now."""
+        if count != self._count:
+            self._count, self._since_s = count, now_s
+        return now_s - self._since_s
 
 
 class ContainerSource(ABC):
     """One pass over such a video, as a `Source`.
 
-    Live: capture times are those of arrival, and the end is `SourceUnavailable`. Not live: they
-    count from the container's creation time or, without one, from the moment of opening with an
-    uncertainty of a day. The end is the end, unless it comes before the announced one.
+    Live: capture times are those of `CaptureClock`, and the end is `SourceUnavailable`. Not live:
+    they count from the container's creation time or, without one, from the moment of opening with
+    an uncertainty of a day. The end is the end, unless it comes before the announced one.
 
     Each size of pictures, and each jump of the stream's time, begins an epoch. Pictures of more
     than `max_pixels` are refused. Errors name `shown` and never hold FFmpeg's own, which may hold
     a password.
     """
 
-    end_is_loss: ClassVar[bool] = True
-    """Whether the end of a live stream is an error."""
+    ended: ClassVar[str | None] = "the stream ended"
+    """What the end of a live stream is called, as an error; None: it is none."""
+    lossy: ClassVar[bool] = False
+    """See `Decoding`."""
 
     def __init__(self, stream_id: str, shown: str, reading: Reading) -> None:
         self.stream_id, self.shown = stream_id, shown
@@ -83,7 +75,7 @@ class ContainerSource(ABC):
         self._behind_ns = 0
         self._decoding: Decoding | None = None
         self._hardware = Hardware(stream_id, reading.hwaccel)
-        self._frames_seen, self._frame_s = 0, time.monotonic()
+        self._whole = Standstill(0.0)
 
     @abstractmethod
     def _open_container(self) -> InputContainer:
@@ -95,6 +87,8 @@ class ContainerSource(ABC):
 
     def _why_broken(self, error: av.error.FFmpegError) -> str:
         """FFmpeg's error while reading, in plain words."""
+        if isinstance(error, av.error.ExitError | av.error.TimeoutError):
+            return f"no data for {self._reading.read_timeout_s:g} s"
         return f"the connection broke ({error.strerror})"
 
     def frames(self) -> Iterator[Frame]:
@@ -103,11 +97,13 @@ class ContainerSource(ABC):
         container, failure = self._open()
         if container is not None:
             with container:
-                failure = yield from self._pictures(container)
-            self._decoding = None  # each holds the other, and the decoder its pictures
+                try:
+                    failure = yield from self._pictures(container)
+                finally:
+                    self._decoding = None  # each holds the other, and the decoder its pictures
         if not self._stopped.is_set():
-            if failure is None and self.live and self.end_is_loss:
-                failure = self._unavailable("the stream ended")
+            if failure is None and self.live and self.ended is not None:
+                failure = self._unavailable(self.ended)
             if failure is not None:
                 raise failure
 
@@ -117,12 +113,12 @@ class ContainerSource(ABC):
         self._stopped.set()
 
     def _open(self) -> tuple[InputContainer | None, SourceError | None]:
-        began_s = time.monotonic()
+        began_s = self._clock.monotonic_s()
         self._opened = Moment.of(self._clock)
         try:
             return self._open_container(), None
         except av.error.FFmpegError as error:
-            return None, self._why_not_open(error, time.monotonic() - began_s)
+            return None, self._why_not_open(error, self._clock.monotonic_s() - began_s)
         except SourceError as error:
             return None, error
 
@@ -148,15 +144,14 @@ class ContainerSource(ABC):
 
     def _prepare(self, container: InputContainer, stream: VideoStream) -> None:
         self._decoding = Decoding(
-            container, stream, self.counts, self._stopped,
-            fps=self._reading.fps, on_packet=self._observe, max_pixels=self._reading.max_pixels,
+            container, stream, self.counts, self._stopped, self._reading,
+            on_packet=self._observe, max_pixels=self._reading.max_pixels,
             longest_gap_ns=LONGEST_LIVE_GAP_NS if self.live else LONGEST_FILE_GAP_NS,
-            pass_corrupt=self._reading.pass_corrupt, decode=self._reading.decode,
-            hardware=self._hardware, tap=self._reading.tap,
+            lossy=self.lossy, hardware=self._hardware,
         )  # fmt: skip
         self._capture_clock = CaptureClock(self._opened, self._decoding.period_ns)
         self._behind_ns = HLS_BEHIND_NS if container.format.name == "hls" else 0
-        self._frame_s = time.monotonic()
+        self._whole = Standstill(self._clock.monotonic_s())
         if not self.live:
             self.frame_count = stream.frames or None
             created = container.metadata.get("creation_time", "")
@@ -170,12 +165,10 @@ class ContainerSource(ABC):
     def _observe(self, packet: "Packet[VideoStream]", waited_s: float) -> None:
         """Packets without a picture that can be given, for too long, are no stream."""
         assert self._decoding is not None
-        now_s = time.monotonic()
         frames = self._decoding.frames_total - self.counts.withheld_total
-        if frames != self._frames_seen:
-            self._frames_seen, self._frame_s = frames, now_s
+        still_s = self._whole.lasts_s(frames, self._clock.monotonic_s())
         limit_s = self._reading.picture_timeout_s
-        if self.live and now_s - self._frame_s - waited_s > limit_s:
+        if self.live and still_s - waited_s > limit_s:
             raise self._undecodable(f"data comes, but no whole picture for {limit_s:g} s")
 
     def _why_short(self, container: InputContainer) -> SourceError | None:
@@ -196,10 +189,13 @@ class ContainerSource(ABC):
             self._epoch += decoded.jumps - self._jumps
             self._jumps = decoded.jumps
             self._capture_clock.jump(decoded.pts_ns, now)
-            _LOG.info("stream %r: its time jumped: a new epoch", self.stream_id)
+            log.info("stream %r: its time jumped: a new epoch", self.stream_id)
         picture = decoded.picture
         height, width = size = picture.height, picture.width
-        self._epoch += self._size is not None and size != self._size
+        if self._size is not None and size != self._size:
+            self._epoch += 1
+            was = f"{self._size[1]}x{self._size[0]}"
+            log.info("stream %r: pictures of %s are now %dx%d", self.stream_id, was, width, height)
         self._size = size
         capture = self._capture(decoded, now)
         info = FrameInfo(
@@ -219,14 +215,19 @@ class ContainerSource(ABC):
     def _capture(self, decoded: Decoded, now: Moment) -> Capture:
         start = self._start
         if start is None:
-            return self._capture_clock.capture(decoded.stamp_ns, now)
+            capture = self._capture_clock.capture(decoded.stamp_ns, now)
+            self.counts.times.clock_offset_ns = self._capture_clock.offset_ns
+            return capture
         return Capture(start.utc_ns + decoded.elapsed_ns, start.clock, start.uncertainty_ns)
 
     def _unavailable(self, why: str) -> SourceUnavailable:
-        return SourceUnavailable(self.stream_id, f"{self.shown}: {why}")
+        return SourceUnavailable(self.stream_id, self._said(why))
 
     def _undecodable(self, why: str) -> DecodeError:
-        return DecodeError(self.stream_id, f"{self.shown}: {why}")
+        return DecodeError(self.stream_id, self._said(why))
+
+    def _said(self, why: str) -> str:
+        return redact(f"{self.shown}: {why}")
 
 
 def _length_ns(container: InputContainer) -> int:

@@ -1,10 +1,9 @@
 """The decoding loop that files and cameras share: PyAV packets in, pictures out."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import av
 from av.container import InputContainer
@@ -12,23 +11,15 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipeline.core.clock import SECOND_NS, period_ns, to_ns
 from pipeline.core.errors import DecodeError
 from pipeline.core.picture import Picture
 from stages.base import Counts, Decode
 from stages.sources.h264 import FrameNumbers
 from stages.sources.hardware import Hardware
 from stages.sources.planes import picture_of
-from stages.sources.timing import (
-    LONGEST_FILE_GAP_NS,
-    SECOND_NS,
-    MediaTime,
-    Thinner,
-    period_ns,
-    to_ns,
-)
-
-if TYPE_CHECKING:
-    from stages.evidence.ring import PacketTap
+from stages.sources.reading import Reading
+from stages.sources.timing import LONGEST_FILE_GAP_NS, MediaTime, Thinner
 
 SKIPS: Final[dict[Decode, Literal["DEFAULT", "NONREF", "NONKEY"]]] = {
     "all": "DEFAULT",
@@ -85,13 +76,13 @@ class Decoding:
     """One pass over a video stream; made for one iteration.
 
     `stopped` is looked at before every picture; `on_packet` sees every packet before it is decoded,
-    with the seconds that it was waited for. Damaged packets and pictures are counted and left out;
-    with `pass_corrupt`, damaged pictures are counted and given. Errors of the demuxer
+    with the seconds that it was waited for. Damaged packets and pictures are counted and left out,
+    or damaged pictures given, as `reading` says. Errors of the demuxer
     (`av.error.FFmpegError`) come through: what they mean differs between files and cameras. A
     picture of more than `max_pixels` is a `PictureTooLarge`. With `lossy`, for H.264 that comes by
-    RTP, pictures between a lost one and the next key frame count as damaged. `decode` says which
-    pictures are decoded; the others are `Counts.undecoded_total`. `hardware` is what the container
-    was opened with; a device has one thread. `tap` gets every packet, and is closed at the end.
+    RTP, pictures between a lost one and the next key frame count as damaged. Those that are not
+    decoded are `Counts.undecoded_total`. `hardware` is what the container was opened with; a device
+    has one thread. The tap of `reading` gets every packet, and is closed at the end.
     """
 
     def __init__(
@@ -100,19 +91,18 @@ class Decoding:
         stream: VideoStream,
         counts: Counts,
         stopped: threading.Event,
+        reading: Reading | None = None,
         *,
-        fps: float | None = None,
         threads: int = 1,
         on_packet: "Callable[[Packet[VideoStream], float], None] | None" = None,
         max_pixels: int | None = None,
         longest_gap_ns: int = LONGEST_FILE_GAP_NS,
         lossy: bool = False,
-        pass_corrupt: bool = False,
-        decode: Decode = "all",
         hardware: Hardware | None = None,
-        tap: "PacketTap | None" = None,
     ) -> None:
-        self._hardware, self._tap = hardware, tap
+        reading = reading or Reading()
+        decode = reading.decode
+        self._hardware, self._tap, self._clock = hardware, reading.tap, reading.clock
         if hardware is not None and hardware.in_use:
             threads = 1
         stream.codec_context.skip_frame = SKIPS[decode]
@@ -121,7 +111,7 @@ class Decoding:
             longest_gap_ns = max(longest_gap_ns, LONGEST_KEY_FRAME_GAP_NS)
         stream.thread_type = "AUTO" if threads > 1 else "SLICE"
         stream.thread_count = threads
-        self._max_pixels, self._pass_corrupt = max_pixels, pass_corrupt
+        self._max_pixels, self._pass_corrupt = max_pixels, reading.pass_corrupt
         if max_pixels is not None:  # the decoder refuses before it allocates
             stream.codec_context.options = {"max_pixels": str(max_pixels)}
         self._container, self._stream = container, stream
@@ -130,7 +120,7 @@ class Decoding:
         rate = stream.average_rate
         counts.declared_fps = float(rate) if rate and self._decodes_all else None
         self._time = MediaTime(self.period_ns, longest_gap_ns, counts.times, _start_ns(stream))
-        self._thinner = Thinner(fps)
+        self._thinner = Thinner(reading.fps)
         self._numbers: FrameNumbers | None = None
         if lossy and stream.codec_context.name == "h264":
             self._numbers = FrameNumbers(stream.codec_context.extradata or b"")
@@ -162,11 +152,11 @@ class Decoding:
                 self._tap.close()
 
     def _pictures(self) -> Iterator[Decoded]:
-        asked_s = time.monotonic()
+        asked_s = self._clock.monotonic_s()
         for packet in self._packets():
             if self._stopped.is_set():
                 return
-            self._note(packet, time.monotonic() - asked_s)
+            self._note(packet, self._clock.monotonic_s() - asked_s)
             frames = self._decode(packet)
             self._count_undecoded(len(frames))
             for frame in frames:
@@ -175,7 +165,7 @@ class Decoding:
                 picture = self._picture(frame)
                 if picture is not None:
                     yield picture
-            asked_s = time.monotonic()
+            asked_s = self._clock.monotonic_s()
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
         """PyAV fails at the first packet of a stream that the container gave no notice of, as a

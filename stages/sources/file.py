@@ -4,27 +4,24 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from pipeline.core.clock import Clock, SystemClock
+from pipeline.core.clock import SECOND_NS, period_ns, to_ns
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
-from stages.base import Counts, Decode, Hwaccel
+from stages.base import Counts
 from stages.sources.decode import Decoded, Decoding, pick_video
 from stages.sources.hardware import Hardware
 from stages.sources.images import SMALLEST_SIDE_PX
+from stages.sources.reading import Reading
 from stages.sources.start_time import StartRule, StartTime, UnclearStart
-from stages.sources.timing import SECOND_NS, period_ns, to_ns
 
-if TYPE_CHECKING:
-    from stages.evidence.ring import PacketTap
-
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 DECODER_THREADS: Final = 2
 PLAYLISTS: Final = frozenset({"concat", "hls", "dash", "imf"})
@@ -35,19 +32,12 @@ class FileSource:
 
     Capture times are the start that `start_rule` finds plus media time, which goes on over jumps.
 
-    `fps` caps the rate: frames above it are decoded, take a `seq`, and are not yielded
-    (`counts.skipped_total`). `frame_count` counts them too. A file that ends before its own
-    announcement gives all that decodes, then `DecodeError`. With a `decode` other than `all`, only
-    those frames exist: others take no `seq`, and `frame_count` is unknown.
-
-    Damaged pictures take a `seq` and are not yielded (`counts.withheld_total`) unless
-    `pass_corrupt`.
+    `frame_count` also counts frames that are left out for `Reading.fps`; with a `decode` other than
+    `all` it is unknown. A file that ends before its own announcement gives all that decodes, then
+    `DecodeError`.
 
     `realtime` yields every frame at its media time after the first one and never sooner, as a
     camera would.
-
-    `hwaccel` is what decodes, see `Hardware`. A device that is named and cannot be had is
-    `SourceUnavailable`, and a video that it does not decode `DecodeError`. `tap` gets the packets.
 
     With more than one of `decoder_threads`, the pictures around damage may differ from run to run:
     FFmpeg conceals it with what its other threads have decoded by then. With one they never do.
@@ -59,30 +49,22 @@ class FileSource:
         self,
         stream_id: str,
         path: str | Path,
+        reading: Reading | None = None,
         *,
-        epoch: int = 0,
-        first_seq: int = 0,
-        fps: float | None = None,
         realtime: bool = False,
         decoder_threads: int = DECODER_THREADS,
-        pass_corrupt: bool = False,
-        decode: Decode = "all",
-        hwaccel: Hwaccel = "none",
         start_rule: StartRule | None = None,
-        clock: Clock | None = None,
-        tap: "PacketTap | None" = None,
     ) -> None:
-        self.stream_id, self._tap = stream_id, tap
+        self.stream_id = stream_id
         self.path = Path(path)
         self.frame_count: int | None = None
         self.counts = Counts()
-        self._epoch, self._first_seq, self._fps = epoch, first_seq, fps
-        self._realtime, self._decode = realtime, decode
-        self._hardware = Hardware(stream_id, hwaccel)
+        self._reading = reading or Reading()
+        self._hardware = Hardware(stream_id, self._reading.hwaccel)
         self._start_rule = start_rule or StartRule()
-        self._decoder_threads, self._pass_corrupt = decoder_threads, pass_corrupt
+        self._realtime, self._decoder_threads = realtime, decoder_threads
         self._began_s: float | None = None
-        self._clock = clock or SystemClock()
+        self._clock = self._reading.clock
         self._stopped = threading.Event()
 
     def frames(self) -> Iterator[Frame]:
@@ -90,13 +72,12 @@ class FileSource:
         self._check_readable()
         with self._open() as container:
             stream = pick_video(self.stream_id, container, f"{self.path}")
-            if self._decode == "all":
+            if self._reading.decode == "all":
                 self.frame_count = _announced_frames(container, stream)
             origin = self._origin(container, stream)
             decoding = Decoding(
-                container, stream, self.counts, self._stopped,
-                fps=self._fps, threads=self._decoder_threads, pass_corrupt=self._pass_corrupt,
-                decode=self._decode, hardware=self._hardware, tap=self._tap,
+                container, stream, self.counts, self._stopped, self._reading,
+                threads=self._decoder_threads, hardware=self._hardware,
             )  # fmt: skip
             try:
                 for picture in decoding.pictures():
@@ -177,8 +158,8 @@ class FileSource:
             raise DecodeError(self.stream_id, why)
         info = FrameInfo(
             stream_id=self.stream_id,
-            epoch=self._epoch + decoded.jumps,
-            seq=self._first_seq + decoded.index,
+            epoch=self._reading.epoch + decoded.jumps,
+            seq=self._reading.first_seq + decoded.index,
             pts_ns=decoded.pts_ns,
             captured_ns=origin.utc_ns + decoded.elapsed_ns,
             arrived_ns=self._clock.utc_ns(),
@@ -204,7 +185,7 @@ class FileSource:
             why = f"no picture of {self.path} can be decoded: its video is empty or damaged"
             raise DecodeError(self.stream_id, why)
         if self.counts.corrupt_total:
-            _LOG.warning(
+            log.warning(
                 "stream %r: %d damaged frames in %s",
                 self.stream_id, self.counts.corrupt_total, self.path,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a SOURCE argument of the command line means."""
+"""The meaning of a SOURCE argument of the command line."""
 
 import glob
 import re
@@ -10,15 +10,11 @@ from urllib.parse import urlsplit
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger, redact
+from pipeline.core.picture_files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, files_in
 from stages.sources.address import SCHEMES, CameraAddress
-from stages.sources.images import IMAGE_SUFFIXES, images_in
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
-VIDEO_SUFFIXES: Final = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
-     ".flv", ".wmv", ".3gp", ".ogv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg"}
-)  # fmt: skip
 STREET: Final = "street"
 WATCH: Final = "watch"
 STDIN: Final = "-"
@@ -55,7 +51,7 @@ def expand(source: str) -> list[Found]:
 
 
 def expand_all(sources: Sequence[str]) -> list[Found]:
-    """As `expand`, for several arguments: names are unique over all of them."""
+    """Expand several arguments, as `expand`: names are unique over all of them."""
     return _unique(found for source in sources for found in _readable(source))
 
 
@@ -121,31 +117,20 @@ def _address(source: str) -> Found:
 def _single(path: Path) -> Found:
     if path.is_char_device():
         return Found("webcam", _safe(path.name), str(path))
-    kind: Kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES else "file"
+    kind: Kind = "images" if path.suffix.lower() in PICTURE_SUFFIXES else "file"
     return Found(kind, _safe(path.stem), str(path))
 
 
 def _folder(folder: Path) -> list[Found]:
-    videos, pictures = videos_in(folder), images_in(folder)
+    videos, pictures = files_in(folder, VIDEO_SUFFIXES), files_in(folder, PICTURE_SUFFIXES)
     if not videos and not pictures:
         raise ConfigError("", f"source {str(folder)!r}: neither videos nor pictures in this folder")
     if not videos:
         return [Found("images", _safe(folder.resolve().name), str(folder))]
     if pictures:
-        _LOG.warning("%s: reading its %d videos, not its %d pictures",
+        log.warning("%s: reading its %d videos, not its %d pictures",
                      folder, len(videos), len(pictures))  # fmt: skip
     return [_single(video) for video in videos]
-
-
-def videos_in(folder: Path) -> list[Path]:
-    """Video files directly in `folder`, sorted by name; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
 
 
 def _pattern(pattern: str) -> list[Found]:

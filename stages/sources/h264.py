@@ -53,7 +53,7 @@ class FrameNumbers:
         self.lost(extradata)
 
     def lost(self, packet: bytes) -> bool:
-        """Whether a picture that others may refer to is missing before this one."""
+        """True if a picture that others may refer to is missing before this one."""
         head = packet[:_HEAD_BYTES]
         for unit in _START.split(head)[1:]:
             try:

@@ -10,7 +10,7 @@ from pipeline.core.errors import DecodeError, SourceUnavailable
 from stages.base import Decoder, Hwaccel
 
 KINDS: Final[tuple[Hwaccel, ...]] = ("cuda", "vaapi")
-"""What `auto` tries, in this order."""
+"""The devices that `auto` tries, in this order."""
 _NOT_PERMITTED: Final = 1
 """EPERM is FFmpeg's word for a driver library that is not there, or lacks a function."""
 
@@ -20,7 +20,7 @@ class NoDevice(Exception):
 
 
 def device(kind: Hwaccel) -> HWAccel:
-    """How `av.open` is told to decode by it, its pictures brought to system memory.
+    """The options by which `av.open` decodes by this device, its pictures brought to system memory.
 
     The device was tried: this takes as long as making a context on it. Raises `NoDevice`.
     """
@@ -52,8 +52,8 @@ class Hardware:
         self._decoder = Decoder(asked)
 
     def open(self) -> HWAccel | None:
-        """For `av.open`; None: software. Raises `SourceUnavailable` where a device that is named
-        cannot be had. Blocks until the device has answered."""
+        """The options for `av.open`; None: software. Raises `SourceUnavailable` where a device that
+        is named cannot be had. Blocks until the device has answered."""
         kinds = () if self._asked == "none" else KINDS if self._asked == "auto" else (self._asked,)
         lacks = []
         for kind in kinds:
@@ -72,12 +72,12 @@ class Hardware:
 
     @property
     def in_use(self) -> bool:
-        """Whether a device was opened; it may still refuse the video."""
+        """True if a device was opened; it may still refuse the video."""
         return self._kind is not None
 
     def decoder(self, context: VideoCodecContext) -> Decoder:
-        """What has decoded the newest picture. Raises `DecodeError` where a device that is named
-        did not: FFmpeg decodes in software what the device cannot, and tells nobody."""
+        """The decoder of the newest picture. Raises `DecodeError` where a device that is named did
+        not: FFmpeg decodes in software what the device cannot, and tells nobody."""
         if self._kind is not None:
             by_device = context.is_hwaccel and context.pix_fmt == self._kind
             if by_device != self._by_device:  # the first picture, or the stream has changed

@@ -5,61 +5,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
-
 from pipeline.core.arrays import U8
-from pipeline.core.clock import Clock, SystemClock
+from pipeline.core.clock import SECOND_NS, Clock, SystemClock
 from pipeline.core.errors import DecodeError, SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.log import get_logger
 from pipeline.core.picture import RgbPicture
+from pipeline.core.picture_files import PICTURE_SUFFIXES, Unreadable, files_in, read_picture
 from stages.base import Counts
-from stages.sources.timing import SECOND_NS
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 SMALLEST_SIDE_PX: Final = 2
-_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
-class Unreadable(ValueError):
-    """Why a file is no picture; never leaves this module's callers."""
-
-
-def read_image(path: Path) -> U8:
-    """(height, width, 3) uint8 RGB, turned upright as its EXIF says. Raises `Unreadable`."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unreadable(f"{error.strerror}") from error
-    if not data:
-        raise Unreadable("the file is empty")
-    # libjpeg fills what is missing with grey and calls it a success
-    if data.startswith(_JPEG) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
-        raise Unreadable("the picture is cut off")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        raise Unreadable(f"it cannot be decoded ({error.err})") from error
-    if image is None:
-        raise Unreadable("it is damaged, or not a picture")
+def _read(path: Path) -> U8:
+    """(height, width, 3) uint8 RGB. Raises `Unreadable`."""
+    image = read_picture(path)
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_SIDE_PX:
         raise Unreadable(f"{width}x{height} pixels are too few to show anything")
-    return np.ascontiguousarray(image, dtype=np.uint8)
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Picture files directly in `folder`, sorted by name; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
+    return image
 
 
 class ImageFolderSource:
@@ -102,7 +68,7 @@ class ImageFolderSource:
             if self._stopped.is_set():
                 return
             try:
-                image = read_image(path)
+                image = _read(path)
             except Unreadable as error:
                 reason = reason or f"{path}: {error}"
                 self._leave_out(path, error)
@@ -121,14 +87,14 @@ class ImageFolderSource:
         if self.path.is_file():
             return [self.path]
         try:
-            paths = images_in(self.path)
+            paths = files_in(self.path, PICTURE_SUFFIXES)
         except FileNotFoundError:
             raise SourceUnavailable(self.stream_id, f"{self.path} does not exist") from None
         except OSError as error:
             why = f"{self.path} cannot be read: {error.strerror}"
             raise SourceUnavailable(self.stream_id, why) from error
         if not paths:
-            kinds = " ".join(sorted(IMAGE_SUFFIXES))
+            kinds = " ".join(sorted(PICTURE_SUFFIXES))
             raise DecodeError(self.stream_id, f"no pictures ({kinds}) in the folder {self.path}")
         return paths
 
@@ -136,7 +102,7 @@ class ImageFolderSource:
         self.counts.corrupt_total += 1
         assert self.frame_count is not None
         self.frame_count -= 1
-        _LOG.warning("stream %r: %s left out: %s", self.stream_id, path, why)
+        log.warning("stream %r: %s left out: %s", self.stream_id, path, why)
 
     def _frame(self, path: Path, place: int, image: U8) -> Frame:
         seq = self._first_seq + self.counts.decoded_total

@@ -94,8 +94,8 @@ def _resized(plane: U8, size: tuple[int, int]) -> U8:
 
 
 def picture_of(frame: VideoFrame) -> Picture:
-    """What a decoder gave, without copying it where its form allows. A matrix that is none of
-    `LUMA_SHARES` counts as not named: FFmpeg would refuse the picture."""
+    """The picture that a decoder gave, without copying it where its form allows. A matrix that is
+    none of `LUMA_SHARES` counts as not named: FFmpeg would refuse the picture."""
     if frame.colorspace not in LUMA_SHARES and not frame.format.is_rgb:
         frame.colorspace = UNSPECIFIED
     planes = _views(frame)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stages.sources.timing import SECOND_NS
+from pipeline.core.clock import SECOND_NS
 
 SAME_REPORT_NS: Final = 20_000
 """Two packets show one report: their times are rounded to ticks of 11 µs and to whole µs."""
@@ -37,7 +37,7 @@ class ReportFilter:
         return self._base_ns + round((self._off_s + self._drift * ahead_s) * SECOND_NS)
 
     def learn(self, stamp_ns: int, offset_ns: int) -> None:
-        """One more report, at stream time `stamp_ns`."""
+        """Learn of one more report, at stream time `stamp_ns`."""
         error_s = (offset_ns - self.offset_ns(stamp_ns)) / SECOND_NS
         step_s = max(stamp_ns - self._at_ns, 0) / SECOND_NS
         self._off_s += self._drift * (stamp_ns - self._at_ns) / SECOND_NS
@@ -55,7 +55,7 @@ class ReportFilter:
 
 
 class SenderReports:
-    """What packets say about the camera's wall clock, over one connection.
+    """The camera's wall clock by what packets say of it, over one connection.
 
     FFmpeg writes on each packet, as producer reference time, what the last report makes of its
     timestamp: 0.6 to 6 s after connecting at first. So the offset from stream time is the same from

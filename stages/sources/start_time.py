@@ -1,4 +1,5 @@
-"""When a recording began: by a sidecar file, its name, its container, or its modification time."""
+"""The start of a recording: by a sidecar file, its name, its container, or its modification
+time."""
 
 import json
 import re
@@ -8,11 +9,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipeline.core.clock import ClockSource
+from pipeline.core.clock import SECOND_NS, ClockSource
 from pipeline.core.log import get_logger
-from stages.sources.timing import SECOND_NS
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 SIDECAR_SUFFIXES: Final = (".start", ".json")
 LARGEST_SIDECAR_BYTES: Final = 1_048_576
@@ -90,7 +90,7 @@ class NamePattern:
         self.resolution_ns = round(min(_SECONDS_OF.get(code, 86_400) for code in used) * SECOND_NS)
 
     def find(self, name: str, zone: tzinfo) -> tuple[int, int] | None:
-        """(Unix ns, uncertainty in ns) of the first time in `name`; None: there is none."""
+        """Find the first time in `name` as (Unix ns, uncertainty in ns); None: there is none."""
         for match in self._regex.finditer(name):
             parts = match.groupdict()
             micros = int(parts.pop("f", "0").ljust(6, "0"))
@@ -108,7 +108,7 @@ class NamePattern:
 
 
 class StartRule:
-    """How to find a recording's start; the first that is there counts:
+    """The rule for a recording's start; the first that is there counts:
 
     1. a sidecar, `NAME.start` or `NAME.json` (clock `file`);
     2. the file's name, if there is a `pattern` (`file`);
@@ -127,21 +127,21 @@ class StartRule:
         self._zone = parse_zone(zone)
 
     def start(self, video: Path, creation_time: str, duration_ns: int) -> StartTime:
-        """Of `video`, whose container has the tag `creation_time` ("": none). Raises `UnclearStart`
-        for a sidecar that says no time."""
+        """The start of `video`, whose container has the tag `creation_time` ("": none). Raises
+        `UnclearStart` for a sidecar that says no time."""
         found = from_sidecar(video, self._zone)
         if found is None and self._pattern is not None:
             found = from_name(video, self._pattern, self._zone)
             if found is None:
-                _LOG.warning("%s: no time like %s in its name", video, self._shown)
+                log.warning("%s: no time like %s in its name", video, self._shown)
         doubt_ns = duration_ns + SECOND_NS
         found = found or from_container(creation_time, doubt_ns)
         return found or StartTime(video.stat().st_mtime_ns - duration_ns, "file", doubt_ns)
 
 
 def from_sidecar(video: Path, zone: tzinfo = UTC) -> StartTime | None:
-    """What `NAME.start` or `NAME.json` beside `NAME.mp4` says; None: there is no such file, or the
-    JSON has no `start_time` and so belongs to something else.
+    """The start that `NAME.start` or `NAME.json` beside `NAME.mp4` says; None: there is no such
+    file, or the JSON has no `start_time` and so belongs to something else.
 
     Raises `UnclearStart` if it says something that is no time.
     """
@@ -156,13 +156,14 @@ def from_sidecar(video: Path, zone: tzinfo = UTC) -> StartTime | None:
 
 
 def from_name(video: Path, pattern: NamePattern, zone: tzinfo = UTC) -> StartTime | None:
-    """What the name says; None: nothing that fits the pattern."""
+    """The start that the name says; None: nothing that fits the pattern."""
     found = pattern.find(video.stem, zone)
     return None if found is None else StartTime(found[0], "file", found[1])
 
 
 def from_container(text: str, uncertainty_ns: int) -> StartTime | None:
-    """What the tag `creation_time` says; None: nothing, or a year that means "not known"."""
+    """The start that the tag `creation_time` says; None: nothing, or a year that means "not
+    known"."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

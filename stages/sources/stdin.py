@@ -7,7 +7,8 @@ import av
 from av.container import InputContainer
 
 from pipeline.core.errors import DecodeError, SourceError
-from stages.sources.container import ContainerSource, Reading
+from stages.sources.container import ContainerSource
+from stages.sources.reading import Reading
 
 Format = Literal["auto", "mpegts", "matroska", "h264", "hevc", "mjpeg"]
 RAW: Final = frozenset({"h264", "hevc", "mjpeg"})
@@ -23,7 +24,7 @@ class StdinSource(ContainerSource):
     read only where its index comes first (`faststart`).
     """
 
-    end_is_loss = False
+    ended = None
 
     def __init__(
         self, stream_id: str, reading: Reading, *, format_: Format = "auto", rate: float = 25.0

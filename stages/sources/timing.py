@@ -1,20 +1,17 @@
 """Media time of decoded pictures: exact nanoseconds, forward in an epoch, thinned to a rate."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
-from stages.base import Times
+from pipeline.core.clock import SECOND_NS
+from stages.base import LARGEST_STEP_BACK_NS, Times
 
-SECOND_NS = 1_000_000_000
-DEFAULT_PERIOD_NS = SECOND_NS // 25
 STEP_WEIGHT = 1 / 8  # of the newest step in the average: of jitter, an eighth is left
-LARGEST_STEP_BACK_NS: Final = SECOND_NS
 LONGEST_LIVE_GAP_NS: Final = 10 * SECOND_NS
 LONGEST_FILE_GAP_NS: Final = 3600 * SECOND_NS
 """A recording may well have been made of moving scenes only."""
 WRAP_WITHIN_NS: Final = 60 * SECOND_NS
-"""How far around a wrap a timestamp is taken for one behind it."""
+"""The distance around a wrap within which a timestamp is taken for one behind it."""
 WRAPS_NS: Final = (
     2**33 * SECOND_NS // 90_000,  # MPEG-TS, 26.5 hours
     2**32 * SECOND_NS // 90_000,  # RTP, 13.3 hours
@@ -22,19 +19,9 @@ WRAPS_NS: Final = (
 )
 
 
-def to_ns(ticks: int, time_base: Fraction) -> int:
-    """`ticks` of `time_base` seconds as nanoseconds, rounded down; exact integer arithmetic."""
-    return ticks * time_base.numerator * SECOND_NS // time_base.denominator
-
-
-def period_ns(rate: Fraction | None) -> int:
-    """Nanoseconds from one frame to the next at `rate` frames a second, 40 ms if unknown."""
-    return round(SECOND_NS / rate) if rate else DEFAULT_PERIOD_NS
-
-
 @dataclass(frozen=True, slots=True)
 class MediaStamp:
-    """When a picture is shown, in media time.
+    """The media time at which a picture is shown.
 
     - `pts_ns` ascends strictly until `jumps` grows: that is where an epoch ends.
     - `elapsed_ns` since the stream's start; it goes on over jumps.
@@ -160,7 +147,7 @@ class Thinner:
         self._step_ns: int | None = None  # of the stream, on average: one step jitters
 
     def keep(self, pts_ns: int) -> bool:
-        """Is the picture at `pts_ns` kept? Ask once per picture, in order."""
+        """Offer the picture at `pts_ns` -> True if it is kept. Once per picture, in order."""
         if self._due_ns is None:
             self._due_ns, self._last_ns = pts_ns + self._period_ns, pts_ns
             return True

@@ -12,16 +12,16 @@ from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import SourceError, SourceUnavailable
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
+from pipeline.core.picture_files import VIDEO_SUFFIXES, files_in
 from stages.base import Counts, Source
-from stages.sources.find import videos_in
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 
 _LOOK_EVERY_S: Final = 0.5
 _F_SETSIG: Final = 10  # Linux, asm-generic/fcntl.h; Python has no name for it
 
 MakeFile = Callable[[Path, int, int], Source]
-"""(path, epoch, first seq) -> a source for one file."""
+"""A function (path, epoch, first seq) -> a source for one file."""
 
 
 class Stamp(NamedTuple):
@@ -52,7 +52,7 @@ class Arrivals:
         return sorted(settled, key=lambda path: (waiting[path].mtime_ns, path.name))
 
     def done(self, path: Path, stamp: Stamp) -> None:
-        """Not again, unless it changes."""
+        """Note that a file is done: it comes no more, unless it changes."""
         self._done.add((path, stamp))
 
 
@@ -100,7 +100,7 @@ class WatchSource:
 
     @property
     def counts(self) -> Counts:
-        """Of all files so far."""
+        """The counts of all files so far."""
         with self._guard:
             return _sum(self._before, self._file.counts) if self._file else self._before
 
@@ -136,7 +136,7 @@ class WatchSource:
             files = _stamps(self.folder)
         except OSError as error:
             if not self._away:
-                _LOG.warning("stream %r: the folder %s cannot be read: %s; waiting for it",
+                log.warning("stream %r: the folder %s cannot be read: %s; waiting for it",
                              self.stream_id, self.folder, error.strerror)  # fmt: skip
             self._away = True
             return {}
@@ -153,7 +153,7 @@ class WatchSource:
             self._file = file
         if self._stopped.is_set():
             return
-        _LOG.info("stream %r: reading %s", self.stream_id, path)
+        log.info("stream %r: reading %s", self.stream_id, path)
         try:
             with contextlib.closing(file):
                 for frame in file.frames():
@@ -161,14 +161,14 @@ class WatchSource:
                     yield frame
         except SourceError as error:
             self.failed_total += 1
-            _LOG.error("stream %r: %s set aside: %s", self.stream_id, path.name, error.why)
+            log.error("stream %r: %s set aside: %s", self.stream_id, path.name, error.why)
         self.files_total += 1
         with self._guard:
             self._before, self._file = _sum(self._before, file.counts), None
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a process of this machine has it open for writing.
+    """True if a process of this machine has the file open for writing.
 
     By asking for a read lease, which Linux refuses then (fcntl(2), "Leases"). False where leases
     are not to be had: on network file systems, and for files of other users.
@@ -189,7 +189,7 @@ def is_being_written(path: Path) -> bool:
 
 def _stamps(folder: Path) -> dict[Path, Stamp]:
     stamps = {}
-    for path in videos_in(folder):
+    for path in files_in(folder, VIDEO_SUFFIXES):
         with contextlib.suppress(FileNotFoundError):  # gone since it was listed
             status = path.stat()
             stamps[path] = Stamp(status.st_mtime_ns, status.st_size, status.st_ino)

@@ -7,7 +7,8 @@ import av
 from av.container import InputContainer
 
 from pipeline.core.errors import SourceDenied, SourceError
-from stages.sources.container import ContainerSource, Reading
+from stages.sources.container import ContainerSource
+from stages.sources.reading import Reading
 
 
 class WebcamSource(ContainerSource):
@@ -26,13 +27,10 @@ class WebcamSource(ContainerSource):
         size: tuple[int, int] | None = None,
         rate: float | None = None,
         pixel_format: str | None = None,
-        open_timeout_s: float = 10.0,
-        read_timeout_s: float = 10.0,
     ) -> None:
         super().__init__(stream_id, str(device), reading)
         self._device = device
         self._size, self._rate, self._pixel_format = size, rate, pixel_format
-        self._open_timeout_s, self._read_timeout_s = open_timeout_s, read_timeout_s
 
     def _open_container(self) -> InputContainer:
         accel = self._hardware.open()
@@ -40,7 +38,7 @@ class WebcamSource(ContainerSource):
             str(self._device),
             format="v4l2",
             options=self._options(),
-            timeout=(self._open_timeout_s, self._read_timeout_s),
+            timeout=(self._reading.open_timeout_s, self._reading.read_timeout_s),
             hwaccel=accel,
         )
 
@@ -56,7 +54,7 @@ class WebcamSource(ContainerSource):
 
     def _why_broken(self, error: av.error.FFmpegError) -> str:
         if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-            return f"no picture for {self._read_timeout_s:g} s"
+            return f"no picture for {self._reading.read_timeout_s:g} s"
         return f"the device is gone ({error.strerror})"
 
     def _why_not_open(self, error: av.error.FFmpegError, waited_s: float) -> SourceError:

@@ -1,9 +1,12 @@
-"""Which detection continues which track."""
+"""The assignment: which detection continues which track."""
 
 import lap
 import numpy as np
 
 from pipeline.core.arrays import F32, I64, AnyArray
+
+_SOME = np.float32(1e-30)
+"""Not nothing, to divide by: where boxes have no area, they share none either."""
 
 
 def widened(xyxy: F32, share: float) -> F32:
@@ -18,15 +21,15 @@ def overlaps(a: F32, b: F32) -> tuple[F32, F32]:
     Two that hide each other differ in height, by stature and by distance, when their boxes
     overlap most (Yang et al., Hybrid-SORT, AAAI 2024).
     """
-    shared = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    sides_a, sides_b = a.T[:, :, None], np.ascontiguousarray(b.T)[:, None]
+    shared = np.minimum(sides_a[2:], sides_b[2:]) - np.maximum(sides_a[:2], sides_b[:2])
     np.maximum(shared, 0, out=shared)
-    size_a, size_b = a[:, 2:] - a[:, :2], b[:, 2:] - b[:, :2]
-    both = shared[..., 0] * shared[..., 1]
-    either = (size_a[:, 0] * size_a[:, 1])[:, None] + size_b[:, 0] * size_b[:, 1] - both
-    iou = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
-    height = size_a[:, 1, None] + size_b[:, 1] - shared[..., 1]
-    of_heights = np.divide(shared[..., 1], height, out=np.zeros_like(iou), where=height > 0)
-    return iou, iou * of_heights
+    size_a, size_b = sides_a[2:] - sides_a[:2], sides_b[2:] - sides_b[:2]
+    both = shared[0] * shared[1]
+    either = size_a[0] * size_a[1] + size_b[0] * size_b[1] - both
+    iou = both / np.maximum(either, _SOME)
+    height = size_a[1] + size_b[1] - shared[1]
+    return iou, iou * (shared[1] / np.maximum(height, _SOME))
 
 
 def match(gain: AnyArray) -> tuple[I64, I64]:

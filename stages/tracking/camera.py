@@ -1,4 +1,4 @@
-"""How the camera moved, told from the boxes themselves.
+"""The camera's motion, told from the boxes themselves.
 
 Where most tracks are off their expected place in the same way, the camera moved. It needs no
 picture. Small and steady motion is left to the filter of each track.
@@ -27,29 +27,33 @@ _ROUNDS = 3
 _MOST_CELLS = 4_000_000  # 32 MB of votes; thin boxes far apart would need any number
 
 
-def camera_motion(expected: F32, seen: F32) -> F64 | None:
+def camera_motion(expected: F32, seen: F32, overlap: F32 | None = None) -> F64 | None:
     """Boxes (K, 4) where tracks are expected, and (N, 4) detected ones -> (2, 3) affine that takes
-    the first to the second, or None where it is not clear that the camera moved at all."""
+    the first to the second, or None where it is not clear that the camera moved at all. `overlap`
+    (K, N) is their IoU, if it is known."""
     if min(len(expected), len(seen)) < LEAST_PAIRS:
         return None
-    before = overlaps(expected, seen)[0]
+    before = overlaps(expected, seen)[0] if overlap is None else overlap
+    overlapping, least_gain = before.max(axis=1), _BETTER_IOU * min(before.shape)
+    if len(before) - float(overlapping.sum()) < least_gain:
+        return None  # no motion could make that much better
     rows, cols = _mutual(before)
     if len(rows) < _LOOK_FARTHER_SHARE * min(before.shape):
         rows, cols = _farther(expected, seen, rows, cols)
     if len(rows) < max(LEAST_PAIRS, _PAIRED_SHARE * min(before.shape)):
         return None
-    was, now = to_centre(expected[rows]), to_centre(seen[cols])
-    at, size = _points(was), was[:, 2:].sum(axis=1) * 0.5
-    offset = _points(now) - at
+    both = to_centre(np.concatenate([expected[rows], seen[cols]]))
+    was, now = _points(both).reshape(2, -1)
+    size, offset = (both[: len(rows), 2] + both[: len(rows), 3]) * 0.5, now - was
     if np.sort(np.abs(offset) / size)[len(rows) // 2] < _STILL:
         return None
-    affine = _similarity(at, offset, size)
-    wrong = np.abs(_points(to_centre(warped(affine, expected[rows]))) - _points(now)) / size
+    affine = _similarity(was, offset, size)
+    wrong = np.abs(_points(to_centre(warped(affine, expected[rows]))) - now) / size
     if np.count_nonzero(wrong < 2 * _TOLERANCE) < _PAIRED_SHARE * len(rows):
         return None
     after = overlaps(warped(affine, expected), seen)[0]
-    gain = float((after.max(axis=1) - before.max(axis=1)).sum())
-    return affine if gain >= _BETTER_IOU * min(before.shape) else None
+    gain = float((after.max(axis=1) - overlapping).sum())
+    return affine if gain >= least_gain else None
 
 
 def _mutual(iou: F32) -> tuple[I64, I64]:

@@ -8,6 +8,7 @@ from pipeline.core.arrays import F32, I32, I64, AnyArray
 from stages.tracking.motion import FARTHEST_PX
 
 MOST = 1000
+_NO_ROWS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Found:
         return len(self.row)
 
     def pick(self, rows: AnyArray) -> "Found":
-        """Those at `rows` (K,), in that order."""
+        """The detections at `rows` (K,), in that order."""
         return Found(
             self.xyxy[rows],
             self.score[rows],
@@ -47,17 +48,18 @@ def admit(
         raise ValueError(f"Tracker: shapes {shapes} do not fit together")
     if features is not None and (features.ndim != 2 or len(features) != count):
         raise ValueError(f"Tracker: features {features.shape} for {count} detections")
-    near = (np.abs(xyxy) < FARTHEST_PX).all(axis=1)
-    sound = near & (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1) & ~np.isnan(score)
-    row = np.flatnonzero(sound & (score >= low_score))
+    if not count:
+        return Found(xyxy, score, class_id, _NO_ROWS, features), 0
+    low, high = xyxy[:, :2], xyxy[:, 2:]
+    is_box = ((low > -FARTHEST_PX) & (high > low) & (high < FARTHEST_PX)).all(axis=1)
+    sound = is_box & ~np.isnan(score)
+    row = (sound & (score >= low_score)).nonzero()[0]
     if len(row) > MOST:
         best = np.lexsort((xyxy[row, 1], xyxy[row, 0], -score[row]))[:MOST]
         row = np.sort(row[best])
-    found = Found(
-        xyxy[row].astype(np.float32, copy=False),
-        np.clip(score[row], 0, 1).astype(np.float32, copy=False),
-        class_id[row],
-        row,
-        None if features is None else features[row],
-    )
-    return found, count - int(np.count_nonzero(sound))
+    dropped = count - int(np.count_nonzero(sound))
+    if len(row) < count:
+        xyxy, score, class_id = xyxy[row], score[row], class_id[row]
+        features = None if features is None else features[row]
+    xyxy, score = xyxy.astype(np.float32, copy=False), score.astype(np.float32, copy=False)
+    return Found(xyxy, np.minimum(np.maximum(score, 0), 1), class_id, row, features), dropped

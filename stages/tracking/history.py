@@ -1,4 +1,5 @@
-"""Where tracks were seen last, and in which direction they went: what was observed, not filtered.
+"""The history of tracks, where they were seen last and in which direction they went: what was
+observed, not filtered.
 
 After Cao et al. (OC-SORT, CVPR 2023): a filter drifts while nothing is seen, an observation does
 not.
@@ -35,7 +36,7 @@ class History:
         self.centre = np.concatenate([self.centre, centre])
         self.at_s = np.concatenate([self.at_s, np.full((len(xyxy), _KEPT), now_s)])
 
-    def hit(self, rows: AnyArray, xyxy: F32, now_s: float) -> None:
+    def hit(self, rows: AnyArray | slice, xyxy: F32, now_s: float) -> None:
         """Take in the boxes (K, 4) seen for `rows` (K,)."""
         self.box[rows] = xyxy
         self.centre[rows, 1:] = self.centre[rows, :-1]
@@ -54,8 +55,8 @@ class History:
         self.centre = np.clip(moved, -FARTHEST_PX, FARTHEST_PX).astype(np.float32)
 
     def onward(self, xyxy: F32) -> F32:
-        """(T, N) in [-0.5, 0.5]: how well each of the boxes (N, 4) lies in the direction in which
-        each track went; 0 where it went nowhere yet, or at right angles."""
+        """The gain (T, N) in [-0.5, 0.5]: how well each of the boxes (N, 4) lies in the direction
+        in which each track went; 0 where it went nowhere yet, or at right angles."""
         rows = np.arange(len(self.box))
         young = (self.at_s[:, :1] - self.at_s < _DIRECTION_S).sum(axis=1)
         start = self.centre[rows, np.minimum(young, _KEPT - 1)]

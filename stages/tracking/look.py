@@ -1,4 +1,4 @@
-"""What tracks look like, where the caller gives features of appearance."""
+"""The looks of tracks, where the caller gives features of appearance."""
 
 import numpy as np
 
@@ -27,11 +27,12 @@ class Look:
             new = _clean(features)
         self.features = np.concatenate([self.features, new])
 
-    def hit(self, rows: AnyArray, features: F32 | None, score: F32) -> None:
+    def hit(self, rows: AnyArray | slice, features: F32 | None, score: F32) -> None:
         """Mix the features (K, D) of certain detections into the looks of `rows` (K,)."""
         if features is None:
             return
         self.expect(features.shape[1])
+        rows = np.arange(len(self.features))[rows]
         new, old = _clean(features), self.features[rows]
         known = (old != 0).any(axis=1, keepdims=True)
         clear = (new != 0).any(axis=1) & ((score >= _CLEAR_SCORE) | ~known[:, 0])
@@ -43,7 +44,7 @@ class Look:
         self.features = self.features[rows]
 
     def alike(self, features: F32) -> tuple[F32, Bool]:
-        """(T, N) cosines, and where both looks are known."""
+        """The (T, N) cosines of looks, and (T, N) bool where both are known."""
         self.expect(features.shape[1])
         new = _clean(features)
         known = (self.features != 0).any(axis=1)[:, None] & (new != 0).any(axis=1)

@@ -1,4 +1,4 @@
-"""What can be set on a tracker, with the ranges in which it makes sense."""
+"""The parameters of a tracker, with the ranges in which they make sense."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.core.arrays import F32, F64, I32, I64, Bool
 from pipeline.core.tracks import Tracks
 from stages.tracking.assignment import overlaps
-from stages.tracking.association import associate, unmatched
+from stages.tracking.association import Expected, associate, unmatched
 from stages.tracking.camera import camera_motion as motion_in_boxes
 from stages.tracking.found import Found, admit
 from stages.tracking.motion import FARTHEST_PX, growth
@@ -84,12 +84,7 @@ class Tracker:
         if not len(found) and not len(table.track_id):  # an empty street, all night long
             return self._nothing(found)
         table.motion.predict(min(step_s, _LONGEST_STEP_S), table.lost)
-        if moved is None and params.camera_from_boxes:
-            certain = found.score >= params.high_score
-            moved = motion_in_boxes(table.motion.boxes()[~table.lost], found.xyxy[certain])
-        if moved is not None:
-            table.warp(moved)
-        chosen = associate(table, found, params, self._now_s)
+        chosen = self._associate(found, moved)
         self._hit(found, chosen)
         ended, chosen = self._end(chosen)
         chosen = self._begin(found, chosen)
@@ -101,7 +96,7 @@ class Tracker:
         """Of a frame without detections where nothing is tracked."""
         ended, self._ended_by_reset = self._ended_by_reset, self._ended_by_reset[:0]
         self._fresh = False
-        return self._report(found, np.empty(0, np.int64), ended)
+        return Tracks(found.xyxy, found.score, found.class_id, found.row, found.row, ended)
 
     def reset(self) -> None:
         """Forget all tracks, at a gap. Ids are not reused; the next update tells them as ended."""
@@ -124,9 +119,32 @@ class Tracker:
         self._now_s += max(step_s - max(rested_s, 0.0), _LEAST_STEP_S)
         return step_s
 
+    def _associate(self, found: Found, moved: F64 | None) -> I64:
+        """Find the detection of each track, after the camera's motion: `moved`, or what boxes
+        tell."""
+        table = self._table
+        if not len(table) or not len(found):
+            if moved is not None:
+                table.warp(moved)
+            return np.full(len(table), -1, np.int64)
+        expected = Expected.of(table, found)
+        if moved is None and self.params.camera_from_boxes:
+            moved = self._motion_in_boxes(found, expected)
+        if moved is not None:
+            table.warp(moved)
+            expected = Expected.of(table, found)
+        return associate(table, found, expected, self.params, self._now_s)
+
+    def _motion_in_boxes(self, found: Found, expected: Expected) -> F64 | None:
+        seen, certain = ~self._table.lost, found.score >= self.params.high_score
+        overlap = expected.iou[seen][:, certain]
+        return motion_in_boxes(expected.boxes[seen], found.xyxy[certain], overlap)
+
     def _hit(self, found: Found, chosen: I64) -> None:
-        rows = np.flatnonzero(chosen >= 0)
-        self._table.hit(rows, found.pick(chosen[rows]), self._now_s)
+        rows = (chosen >= 0).nonzero()[0]
+        everyone = len(rows) == len(chosen)
+        seen = found.pick(chosen if everyone else chosen[rows])
+        self._table.hit(slice(None) if everyone else rows, seen, self._now_s)
 
     def _end(self, chosen: I64) -> tuple[I64, I64]:
         """Forget tracks that are over: tentative ones at once, lost ones after `lost_s`.
@@ -134,11 +152,13 @@ class Tracker:
         table = self._table
         missed = chosen < 0
         table.lost = missed
+        ended, self._ended_by_reset = self._ended_by_reset, self._ended_by_reset[:0]
+        if not missed.any():
+            return ended, chosen
         tentative = table.track_id == 0
         silent = self._now_s - table.seen_s > self.params.lost_s + _CLOCK_SLACK_S
         over = missed & (tentative | silent)
-        ended = np.concatenate([self._ended_by_reset, table.track_id[over & ~tentative]])
-        self._ended_by_reset = ended[:0]
+        ended = np.concatenate([ended, table.track_id[over & ~tentative]])
         if over.any():
             table.keep(~over)
             chosen = chosen[~over]
@@ -146,7 +166,7 @@ class Tracker:
 
     def _begin(self, found: Found, chosen: I64) -> I64:
         """Start tracks from unmatched detections; gives `chosen` with theirs appended."""
-        births = np.flatnonzero(unmatched(chosen, found.score >= self.params.birth_score))
+        births = unmatched(chosen, found.score >= self.params.birth_score).nonzero()[0]
         if not len(births):
             return chosen
         births = births[~self._duplicates(found, births, chosen[chosen >= 0])]
@@ -174,7 +194,7 @@ class Tracker:
             self._last_id += count
 
     def _report(self, found: Found, chosen: I64, ended: I64) -> Tracks:
-        rows = np.flatnonzero((self._table.track_id > 0) & (chosen >= 0))
+        rows = ((self._table.track_id > 0) & (chosen >= 0)).nonzero()[0]
         seen = chosen[rows]
         return Tracks(
             xyxy=found.xyxy[seen],

@@ -1,4 +1,4 @@
-"""What tracks do in the picture: lines that they cross, zones that they are in."""
+"""Rules about tracks in the picture: lines that they cross, zones that they are in."""
 
 from stages.zones.anchors import Anchor
 from stages.zones.happenings import Happening

@@ -23,7 +23,8 @@ SHARES: Final[dict[Anchor, tuple[float, float]]] = {
     "top_left": (0.0, 0.0),
     "top_right": (1.0, 0.0),
 }
-"""Where it is, as shares of the box's width from the left and of its height from the top."""
+"""The place of each anchor, as shares of the box's width from the left and of its height from the
+top."""
 
 
 class Anchors:
@@ -38,7 +39,7 @@ class Anchors:
         self._left, self._top = 1 - self._right, 1 - self._bottom
 
     def points(self, xyxy: F64) -> F64:
-        """(T, 4) boxes -> (2, A, T) x and y of each anchor."""
+        """The anchors of (T, 4) boxes: (2, A, T) x and y in pixels."""
         left, top, right, bottom = xyxy.T
         # a weighted mean, exact at both ends
         points = np.empty((2, len(self.names), len(xyxy)))

@@ -1,4 +1,4 @@
-"""Which classes each of several rules is about."""
+"""The filter of classes of several rules."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -20,12 +20,12 @@ class ClassFilter:
             self._table[slice(None) if classes is None else list(classes), place] = True
 
     def take(self, class_id: I32) -> Bool:
-        """(T,) class ids -> (N, T), or (1, 1) where every rule takes every class."""
+        """Match (T,) class ids -> (N, T) bool, or (1, 1) where every rule takes every class."""
         if self._all:
             return np.ones((1, 1), np.bool_)
         taken: Bool = self._table.take(np.minimum(class_id, len(self._table) - 1), axis=0)
         return taken.T
 
     def takes(self, place: int, class_id: int) -> bool:
-        """Whether one rule is about one class."""
+        """True if one rule is about one class."""
         return self._all or bool(self._table[min(class_id, len(self._table) - 1), place])

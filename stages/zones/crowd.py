@@ -1,4 +1,4 @@
-"""How many tracks are in zones: changes of occupancy, and overcrowding."""
+"""The numbers of tracks in zones: changes of occupancy, and overcrowding."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -60,7 +60,7 @@ class Crowds:
         return told
 
     def close(self, places: Sequence[int], now_ns: int, cause: EndCause) -> list[Crowd]:
-        """What these zones, which are empty by now, hold is over."""
+        """End what lasts in these zones, which are empty by now."""
         told = []
         for kind, place in [key for key in self._open if key[1] in places]:
             told.append(self._tell(kind, place, "end", now_ns, cause))
@@ -71,7 +71,7 @@ class Crowds:
         return told
 
     def is_over(self, place: int) -> bool:
-        """Whether it is overcrowded."""
+        """True if the zone is overcrowded."""
         return ("overcrowding", place) in self._open
 
     def _differ(self, place: int, now_ns: int) -> None:

@@ -1,4 +1,5 @@
-"""What zones and lines have to tell. Times are media time unless they say otherwise."""
+"""The happenings at lines and in zones, before they are messages. Times are media time unless they
+say otherwise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Stay(InZone):
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """How many tracks are in a zone, by class id. `limit` of overcrowding, else None."""
+    """The number of tracks in a zone, by class id. `limit` of overcrowding, else None."""
 
     kind: CrowdKind
     phase: Phase
@@ -77,15 +78,15 @@ class Crowd:
 
     @property
     def count(self) -> int:
-        """Of all classes."""
+        """The number of tracks of all classes."""
         return sum(self.by_class.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What happened at a line or in a zone from `from_ns` to `to_ns` of capture time, UTC, of which
-    `observed_ns` of media time were seen: (in, out) by class id. `number`: how many intervals
-    there were before, since it is watched. `peak`: of a zone."""
+    """The counts of a line or a zone from `from_ns` to `to_ns` of capture time, UTC, of which
+    `observed_ns` of media time were seen: (in, out) by class id. `number`: how many intervals there
+    were before, since it is watched. `peak`: of a zone."""
 
     name: str
     is_zone: bool

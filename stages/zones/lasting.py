@@ -47,7 +47,7 @@ class Lasting:
         """Of those that have been told and are not over."""
 
     def begin(self, place: int, column: int, since_ns: int) -> None:
-        """What may become one begins."""
+        """Begin what may become an event."""
         if self._asked[place]:
             self._since.now[place, column] = since_ns
             due_ns = since_ns + int(self.limits_ns[place])
@@ -58,12 +58,13 @@ class Lasting:
                 self._next_ns = min(self._next_ns, due_ns)
 
     def begun(self, places: I64, columns: I64) -> Bool:
-        """(P,) which have begun and are not over, whether or not they have been told."""
+        """(P,) bool: the pairs that have begun and are not over, whether or not they have been
+        told."""
         begun: Bool = self._since.now[places, columns] != NEVER
         return begun
 
     def stop(self, place: int, column: int, now_ns: int, cause: EndCause) -> list[Told]:
-        """It is over: told where it has been told. Never earlier than it was told last."""
+        """End it: told if its start was told, and never earlier than it was told last."""
         if not self._asked[place]:
             return []
         told_ns = self._told_ns.pop((place, column), None)
@@ -74,7 +75,7 @@ class Lasting:
         return [Told(place, column, "end", since_ns, max(now_ns, told_ns), cause)]
 
     def restart(self, places: I64, columns: I64, now_ns: int) -> list[Told]:
-        """What there is at these pairs is over, and may begin anew."""
+        """End what there is at these pairs, which may begin anew."""
         told = []
         if self._told_ns:
             pairs = set(zip(places.tolist(), columns.tolist(), strict=True))
@@ -87,7 +88,7 @@ class Lasting:
         return told
 
     def tick(self, now_ns: int) -> list[Told]:
-        """Those that are due in this frame, of tracks that are seen in it."""
+        """Tell those that are due in this frame, of tracks that are seen in it."""
         if now_ns < self._next_ns:
             if not self._at_once:
                 return []

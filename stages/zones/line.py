@@ -1,7 +1,6 @@
 """Counting what crosses lines: all lines of a stream at once, and one alone."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,7 +18,7 @@ from stages.zones.streaks import Key, Streaks
 Direction = Literal["in", "out"]
 
 _EDGE_SHARE: Final = 0.01
-"""Of the picture's size: a box that ends so near its edge has left through it."""
+"""The share of the picture's size within which a box at its edge has left through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class LineSpec:
-    """How one line counts.
+    """The rule by which one line counts.
 
     A crossing counts when the way of the anchor, straight from its last to its new position, meets
     a segment of the line, both ends included, and the track is then found at least `hysteresis_px`
@@ -69,29 +68,20 @@ class LineSpec:
 
 
 class LineTotals:
-    """What has crossed a line since this was made."""
+    """The counts of what has crossed a line since this was made."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
-        self._counts: defaultdict[int, dict[Direction, int]] = defaultdict(_no_counts)
+        self._counts: dict[Direction, int] = {"in": 0, "out": 0}
 
     @property
     def counts(self) -> dict[Direction, int]:
         """Crossings of all classes."""
-        total = _no_counts()
-        for counts in self._counts.values():
-            total["in"] += counts["in"]
-            total["out"] += counts["out"]
-        return total
-
-    @property
-    def counts_by_class(self) -> dict[int, dict[Direction, int]]:
-        """Crossings by class id; a class that never crossed is absent."""
-        return {class_id: dict(counts) for class_id, counts in self._counts.items()}
+        return self._counts.copy()
 
     def add(self, crossing: Crossing) -> None:
-        """One more."""
-        self._counts[crossing.class_id][crossing.direction] += 1
+        """Count one more crossing."""
+        self._counts[crossing.direction] += 1
 
 
 class Lines:
@@ -256,7 +246,3 @@ class LineCounter(LineTotals):
 
 def _when(met: Met, before_ns: int, now_ns: int) -> tuple[float, float, int]:
     return met.x, met.y, before_ns + round(met.share * (now_ns - before_ns))
-
-
-def _no_counts() -> dict[Direction, int]:
-    return {"in": 0, "out": 0}

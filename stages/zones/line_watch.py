@@ -14,8 +14,8 @@ from stages.zones.tally import Tallies
 
 
 class LineWatch:
-    """All lines of one stream, for pictures of one size. `totals` are those of each line since the
-    stream's start; those that are given, by `LineRule.drawn`, are gone on with."""
+    """The watch over all lines of one stream, for pictures of one size. `totals` are those of each
+    line since the stream's start; those that are given, by `LineRule.drawn`, are gone on with."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class LineWatch:
         return told + [crossing for place, crossing in crossed if self._counts(place, crossing)]
 
     def close(self, *, for_good: bool) -> list[Happening]:
-        """All tracks are over: at the end of an epoch, or of these lines."""
+        """End all tracks, at the end of an epoch or of these lines."""
         self._columns.free(self._columns.live)
         self._lines.reset()
         return [*self._tallies.close()] if for_good else []

@@ -22,8 +22,8 @@ class Masks:
         self._polygons = Polygons([scaled(rule.points, rule.units, size) for rule in rules])
 
     def keep(self, found: Detections) -> Bool | None:
-        """(N,) which detections are not ignored; None: all. What is not finite is kept: the
-        tracker says what becomes of it."""
+        """Tell (N,) bool which detections are not ignored; None: all are kept. What is not finite
+        is kept: the tracker says what becomes of it."""
         if not self._used or not len(found):
             return None
         points = self._anchors.points(found.xyxy.astype(np.float64))

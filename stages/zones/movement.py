@@ -1,4 +1,4 @@
-"""Which tracks in zones stand still, and which go another way than allowed."""
+"""The movement of tracks in zones: who stands still, and who goes another way than allowed."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Insiders:
 
     @classmethod
     def of(cls, sight: Sight, inside: Bool, rows: I64) -> Self:
-        """(Z, T) who is inside; (Z,) rows of the zones' anchors."""
+        """The tracks inside: (Z, T) bool who is, and (Z,) rows of the zones' anchors."""
         places, at = pairs(inside)
         x, y = sight.at(rows[places], at)
         return cls(places, sight.columns[at], x, y, sight.height_px[at], sight.now_ns)
@@ -46,9 +46,9 @@ class Insiders:
 
 
 class Movement:
-    """How far the tracks in some zones have come from where they were looked at last, in heights of
-    their boxes: that is about as many metres near the camera as far from it. `reach` by place of
-    the zone; NaN: it does not ask."""
+    """The distances that the tracks in some zones have come from where they were looked at last, in
+    heights of their boxes: that is about as many metres near the camera as far from it. `reach` by
+    place of the zone; NaN: it does not ask."""
 
     def __init__(self, reach: Sequence[float], columns: Columns) -> None:
         self._reach = np.array(reach, np.float64)
@@ -59,12 +59,13 @@ class Movement:
 
     @property
     def is_asked(self) -> bool:
-        """Whether by any zone."""
+        """True if any zone asks for it."""
         return bool(self._asked.any())
 
     def follow(self, insiders: Insiders) -> tuple[Insiders, Bool, F64, F64]:
-        """All that are inside -> those of them that have come further than that, or have entered:
-        which of these have `moved`, and their ways since. They are looked at anew from here."""
+        """Follow all that are inside -> those of them that have come further than that, or have
+        entered: which of these have `moved`, and their ways since. They are looked at anew from
+        here."""
         if not self._all:
             insiders = insiders.where(self._asked[insiders.places])
         known_x, known_y = self._x.cells, self._y.cells
@@ -114,12 +115,12 @@ class Headings:
         self._looked_ns = columns.table(len(rules), 0, np.int64)
 
     def way(self, place: int, column: int) -> Way:
-        """How a track goes, and how it should."""
+        """The heading of a track, and the allowed one."""
         heading = float(self._heading.now[place, column])
         return Way(heading, float(self._allowed[place]), float(self._tolerance[place]))
 
     def update(self, insiders: Insiders) -> list[Told]:
-        """As `Stopped.update`. Who has come far enough has a heading."""
+        """Take the next frame, as `Stopped.update`. Who has come far enough has a heading."""
         if not self.movement.is_asked:
             return []
         anew, moved, dx, dy = self.movement.follow(insiders)

@@ -15,8 +15,8 @@ _SLACK: Final = 1e-12
 
 
 def why_no_polygon(points: Sequence[Point]) -> str | None:
-    """What is wrong with a polygon, in plain words; None: nothing. It needs three corners or more,
-    an area, and edges that touch nowhere but at the corners between neighbours."""
+    """The reason why a polygon is none, in plain words; None: it is one. It needs three corners or
+    more, an area, and edges that touch nowhere but at the corners between neighbours."""
     if len(points) < 3:
         return f"a polygon needs 3 corners or more, not {len(points)}"
     edges = list(zip(points, [*points[1:], points[0]], strict=True))
@@ -57,8 +57,8 @@ class Polygons:
         """(Z,) of a long strip its width, of others less than that."""
 
     def contain(self, x: F64, y: F64) -> Bool:
-        """(1 or Z, T) points -> (Z, T) whether they are inside: a ray to the right leaves the
-        polygon an odd number of times."""
+        """Test (1 or Z, T) points -> (Z, T) bool whether they are inside: a ray to the right leaves
+        the polygon an odd number of times."""
         (low_x, low_y), (high_x, high_y) = self._low, self._high
         inside: Bool = (low_x <= x.T) & (high_x >= x.T) & (low_y <= y.T) & (high_y >= y.T)
         places, at = pairs(inside.T)
@@ -70,7 +70,7 @@ class Polygons:
         return inside.T
 
     def edge_distances_px(self, places: I64, x: F64, y: F64) -> F64:
-        """(P,) polygons and points -> (P,) distances from the nearest edge."""
+        """The (P,) distances in pixels of points from the nearest edge of their polygons (P,)."""
         x1, y1, dx, dy, *_ = self._edges_of(places)
         off_x, off_y = x[:, None] - x1, y[:, None] - y1
         length2 = dx * dx + dy * dy
@@ -81,8 +81,8 @@ class Polygons:
         return nearest
 
     def last_met(self, places: I64, start: F64, way: F64) -> F64:
-        """(P,) polygons, (2, P) starts and straight ways from there -> (P,) the share of each until
-        it last crosses an edge of its polygon; 1 where it crosses none."""
+        """Follow, for (P,) polygons, (2, P) starts and straight ways from there -> (P,) the share
+        of each until it last crosses an edge of its polygon; 1 where it crosses none."""
         x1, y1, dx, dy, *_ = self._edges_of(places)
         off_x, off_y = x1 - start[0, :, None], y1 - start[1, :, None]
         way_x, way_y = way[..., None]

@@ -1,4 +1,4 @@
-"""On which side of directed lines points are, and where ways meet lines: many lines at once."""
+"""Directed lines, many at once: on which side points are, and where ways meet them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from pipeline.core.arrays import F64
 from pipeline.core.geometry import Line
 
 _SLACK: Final = 1e-9
-"""Of a segment's length: rounding must not decide whether its end is on it."""
+"""The share of a segment's length that it is longer: rounding must not decide whether its end is on
+it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """Where a way meets a line: the point, and the share of the way until there."""
+    """The meeting of a way and a line: the point, and the share of the way until there."""
 
     x: float
     y: float
@@ -58,8 +59,8 @@ class Polylines:
         """Of the lines of more than one segment: (S, B, ..., 1) each."""
 
     def distances_px(self, x: F64, y: F64) -> F64:
-        """(1 or L, T) points -> (L, T) signed distances: > 0 on the right of the line, < 0 on its
-        left, in the direction of its nearest segment. The sign is that of the cross product."""
+        """The signed distances (L, T) of (1 or L, T) points: > 0 on the right of the line, < 0 on
+        its left, in the direction of its nearest segment. The sign is that of the cross product."""
         (dx, dy), (start_x, start_y) = self._along[:, 0].T, self._starts[:, 0].T
         signed: F64 = (dx * (y.T - start_y) - dy * (x.T - start_x)) / self._lengths[:, 0]
         if len(self._bent):
@@ -86,8 +87,8 @@ class Polylines:
         return signed
 
     def meet(self, place: int, start: tuple[float, float], end: tuple[float, float]) -> Met | None:
-        """Where the straight way from `start` to `end` crosses line `place` for good: the last of
-        its crossings, if their number is odd. Both ends of the line are on it."""
+        """Find where the straight way from `start` to `end` crosses line `place` for good: the last
+        of its crossings, if their number is odd. Both ends of the line are on it."""
         if self._last[place] == 0:
             return self._meet_segment(place, 0, start, end)
         met = [

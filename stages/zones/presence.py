@@ -1,4 +1,4 @@
-"""Which tracks are inside which zones: who enters and leaves, where and when."""
+"""The presence of tracks in zones: who enters and leaves, where and when."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,25 +57,26 @@ class Presence:
 
     @property
     def inside(self) -> Bool:
-        """(Z, capacity) by column."""
+        """The tracks inside each zone: (Z, capacity) bool by column."""
         inside: Bool = self._inside.now
         return inside
 
     def inside_of(self, columns: I64) -> Bool:
-        """(Z, T) of some columns."""
+        """The same for some columns: (Z, T) bool."""
         return self._inside.of(columns)
 
     @property
     def counts(self) -> I64:
-        """(Z,) how many are inside, now and later: not a copy."""
+        """The number of tracks inside each zone, (Z,); not a copy, so it changes later."""
         return self._counts
 
     def since_ns(self, place: int, column: int) -> int:
-        """When it entered."""
+        """The media time in ns at which a track entered."""
         return int(self._since.now[place, column])
 
     def update(self, sight: Sight, active: Bool) -> list[Passage]:
-        """The next frame; `active` (Z,) which zones apply. Zone by zone."""
+        """Take the next frame; `active` (Z,) bool are the zones that apply -> the passages, zone by
+        zone."""
         seen = sight.columns
         if not len(seen):
             return []
@@ -113,7 +114,7 @@ class Presence:
                 yield Passage(place, column, (to_x, to_y), at_ns, at_ns, crossed=crossed)
 
     def leave(self, columns: Sequence[int], cause: EndCause) -> list[Passage]:
-        """Tracks that are over leave all zones where they were last seen."""
+        """Let tracks that are over leave all zones where they were last seen."""
         told = [
             self._leave_here(place, column, cause)
             for column in columns
@@ -126,12 +127,12 @@ class Presence:
         return told
 
     def empty(self, place: int, cause: EndCause) -> list[Passage]:
-        """All leave a zone, which no longer applies."""
+        """Let all leave a zone, which no longer applies."""
         columns = np.flatnonzero(self._inside.now[place]).tolist()
         return [self._leave_here(place, column, cause) for column in columns]
 
     def forget_ways(self, place: int) -> None:
-        """A zone applies again: who is inside has not crossed its edge since."""
+        """Forget ways, as a zone applies again: who is inside has not crossed its edge since."""
         for key in [key for key in self._pending if key[0] == place]:
             del self._pending[key]
 

@@ -1,4 +1,4 @@
-"""What is asked of the lines, zones and masks of one stream, before the picture's size is known."""
+"""The rules of one stream's lines, zones and masks, before the picture's size is known."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -18,7 +18,7 @@ CONFIRM_FRAMES: Final = 2
 
 
 def scaled(points: tuple[Point, ...], units: Units, size: Size) -> tuple[Point, ...]:
-    """In pixels of a picture of this size."""
+    """The points in pixels of a picture of this size."""
     if units == "px":
         return points
     width, height = size
@@ -54,11 +54,11 @@ class LineRule(Border):
 
     @property
     def drawn(self) -> tuple[str, tuple[Point, ...], Units]:
-        """What makes it the same line, however it counts."""
+        """The fields that make it the same line, however it counts."""
         return self.name, self.points, self.units
 
     def spec(self, size: Size) -> LineSpec:
-        """For pictures of this size."""
+        """The rule for pictures of this size."""
         start, *via, end = scaled(self.points, self.units, size)
         line = Line(self.name, start, end, tuple(via))
         return LineSpec(line, self.anchor, self.hysteresis_px, self.confirm_frames)
@@ -74,7 +74,8 @@ class StayRule:
 
 @dataclass(frozen=True, slots=True)
 class StoppedRule:
-    """Nothing moves further than `radius` of its box's height for the time of `stay`."""
+    """The rule for tracks that move no further than `radius` of its box's height for the time of
+    `stay`."""
 
     stay: StayRule
     radius: float
@@ -114,7 +115,7 @@ class ZoneRule(Border):
     """A zone and what is told of it; None: nothing."""
 
     passages: bool = True
-    """Whether entering and leaving are told."""
+    """True: entering and leaving are told."""
     dwell: StayRule | None = None
     loitering: StayRule | None = None
     stopped: StoppedRule | None = None
@@ -130,7 +131,7 @@ class MaskRule(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All of one stream."""
+    """The rules of one stream."""
 
     lines: tuple[LineRule, ...] = ()
     zones: tuple[ZoneRule, ...] = ()

@@ -1,4 +1,4 @@
-"""At which hours of which days a rule applies."""
+"""Schedules: at which hours of which days a rule applies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Schedule:
     zone: tzinfo = UTC
 
     def applies(self, captured_ns: int) -> bool:
-        """Whether it applies at this time, UTC. Summer time is that of the zone."""
+        """True if the rule applies at this time, UTC. Summer time is that of the zone."""
         local = datetime.fromtimestamp(captured_ns // 10**9, self.zone)
         clock, today = local.time(), DAYS[local.weekday()]
         yesterday = DAYS[local.weekday() - 1]
@@ -44,8 +44,8 @@ class Schedule:
 
 
 class Schedules:
-    """Those of N rules, None: always. Which are `active` (N,) is looked up once a minute, as no
-    zone changes its clocks between full minutes."""
+    """The schedules of N rules, None: always. Which are `active` (N,) is looked up once a minute,
+    as no zone changes its clocks between full minutes."""
 
     def __init__(self, schedules: Sequence[Schedule | None]) -> None:
         self._schedules = schedules

@@ -1,5 +1,5 @@
-"""Which tracks are seen in a frame, and where their memory is: a column for each track that lives,
-in the tables of every rule."""
+"""The tracks that are seen in a frame, and the place of their memory: a column for each track that
+lives, in the tables of every rule."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ _FIRST_COLUMNS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a frame was: media time, by which all is measured, and capture time in UTC."""
+    """The time of a frame: media time, by which all is measured, and capture time in UTC."""
 
     pts_ns: int
     captured_ns: int
 
     def captured_at(self, pts_ns: int) -> int:
-        """Capture time of a media time near this frame."""
+        """The capture time, UTC in ns, of a media time near this frame."""
         return self.captured_ns + pts_ns - self.pts_ns
 
 
 def pairs(mask: Bool) -> tuple[I64, I64]:
-    """(N, M) -> rows and columns of what is true, column by column: in a third of the time of
-    `numpy.nonzero` where that is little, and the mask is one of `Table.of`."""
+    """The rows and columns of what is true in a mask (N, M), column by column: in a third of the
+    time of `numpy.nonzero` where that is little, and the mask is one of `Table.of`."""
     columns, rows = np.divmod(mask.T.reshape(-1).nonzero()[0], max(len(mask), 1))
     return rows, columns
 
@@ -53,7 +53,7 @@ class Sight:
     now_ns: int
 
     def at(self, rows: I64, tracks: I64) -> F64:
-        """(P,) rows of anchors, and places of tracks -> (2, P) x and y."""
+        """The points of (P,) rows of anchors and places of tracks: (2, P) x and y in pixels."""
         count = len(self.columns)
         found: F64 = self.points.reshape(2, -1).take(rows * count + tracks, axis=1)
         return found
@@ -86,7 +86,7 @@ class Columns:
         return table
 
     def see(self, tracks: Tracks, now_ns: int) -> tuple[Sight, F64]:
-        """Those of the tracks that are seen, and their boxes (T, 4): only predicted ones, and ids
+        """Pick the tracks that are seen, with their boxes (T, 4): only predicted ones, and ids
         below 1, which are no identity, are not. Each track that is new gets an empty column."""
         rows = ((tracks.detection_index >= 0) & (tracks.track_id >= 1)).nonzero()[0]
         track_ids, known = tracks.track_id[rows].tolist(), self._by_id
@@ -102,7 +102,7 @@ class Columns:
         return Sight(where, is_fresh, tracks.class_id[rows], height_px, points, now_ns), xyxy
 
     def remember(self, sight: Sight, xyxy: F64) -> None:
-        """What is known of the tracks seen, once every rule has looked at what was known."""
+        """Store what is known of the tracks seen, once every rule has looked at what was known."""
         columns = sight.columns
         self.class_id.now[columns] = sight.class_id
         self.seen_ns.now[columns] = sight.now_ns
@@ -110,23 +110,23 @@ class Columns:
         self.points.put(columns, sight.points.reshape(len(self.points.now), -1))
 
     def point(self, row: int, column: int) -> tuple[float, float]:
-        """Where an anchor of a track was last."""
+        """The last point of an anchor of a track, in pixels."""
         known = self.points.now
         return float(known[row, column]), float(known[len(known) // 2 + row, column])
 
     def points_of(self, rows: I64, columns: I64) -> F64:
-        """(2, P) x and y of several."""
+        """The last points of several anchors: (2, P) x and y."""
         known = self.points.now
         half = len(known) // 2
         found: F64 = known[np.array([rows, half + rows]), columns]
         return found
 
     def columns_of(self, track_ids: Iterable[int]) -> list[int]:
-        """Of those that live."""
+        """The columns of those of these tracks that live."""
         return [self._by_id[i] for i in track_ids if i in self._by_id]
 
     def free(self, columns: Iterable[int]) -> None:
-        """Their tracks are over."""
+        """Free these columns, whose tracks are over."""
         for column in columns:
             del self._by_id[int(self.track_id.now[column])]
             self._free.append(column)
@@ -150,7 +150,7 @@ class Columns:
 
 
 class Table:
-    """An array whose last axis is the columns: `now`, until more are needed. What belongs to one
+    """A table whose last axis is the columns: `now`, until more are needed. What belongs to one
     column lies side by side in memory."""
 
     __slots__ = ("_by_column", "_empty", "now")
@@ -162,25 +162,26 @@ class Table:
         self._empty = empty
 
     def of(self, columns: I64) -> AnyArray:
-        """(rows, T): a copy of some columns."""
+        """A copy of some columns: (rows, T)."""
         return self._by_column.take(columns, axis=0).T
 
     def put(self, columns: I64, values: AnyArray) -> None:
-        """(rows, T): write some columns."""
+        """Write some columns: (rows, T)."""
         self._by_column[columns] = values.T
 
     @property
     def cells(self) -> AnyArray:
-        """(capacity * rows,) by column * rows + row, for what is read or written here and there."""
+        """All cells, (capacity * rows,) by column * rows + row, for what is read or written here
+        and there."""
         return self._by_column.reshape(-1)
 
     def grow(self, capacity: int) -> None:
-        """More columns, empty ones."""
+        """Add columns, empty ones."""
         old = self._by_column
         self._by_column = np.full((capacity, *old.shape[1:]), self._empty, old.dtype)
         self._by_column[: len(old)] = old
         self.now = self._by_column.T
 
     def clear(self, column: int) -> None:
-        """Its track is over."""
+        """Empty a column, whose track is over."""
         self._by_column[column] = self._empty

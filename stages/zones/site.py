@@ -1,5 +1,6 @@
-"""All that is watched in the picture of one stream: lines, zones and masks."""
+"""The site: the lines, zones and masks in the picture of one stream."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,11 @@ class Site:
     One thread at a time.
     """
 
-    def __init__(self, rules: Rules | None = None) -> None:
+    def __init__(
+        self, rules: Rules | None = None, totals: Mapping[Hashable, LineTotals] | None = None
+    ) -> None:
         self._rules = rules or Rules()
+        self._totals_before = totals or {}
         self._size: Size | None = None
         self._masks = Masks((), (1, 1))
         self._lines = LineWatch((), (1, 1))
@@ -49,8 +53,13 @@ class Site:
 
     @property
     def rules(self) -> Rules:
-        """What is watched."""
+        """The rules of the site."""
         return self._rules
+
+    @property
+    def totals(self) -> Mapping[Hashable, LineTotals]:
+        """The totals of the lines by `LineRule.drawn`, for another site to go on with."""
+        return self._totals_before if self._size is None else self._lines.totals_as_drawn
 
     @property
     def lines(self) -> list[LineTotals]:
@@ -75,19 +84,22 @@ class Site:
         ]
 
     def fit(self, size: Size) -> list[Happening]:
-        """(width, height) of the next frame's picture -> what is over because it is another."""
+        """Fit the rules to the (width, height) of the next frame's picture -> what ends because it
+        is another."""
         if size == self._size:
             return []
         told = self.close("reconfigured") if self._size is not None else []
+        totals = self.totals
         self._size = size
         self._masks = Masks(self._rules.masks, size)
-        self._lines = LineWatch(self._rules.lines, size, self._lines.totals_as_drawn)
+        self._lines = LineWatch(self._rules.lines, size, totals)
         self._zones = ZoneWatch(self._rules.zones, size)
         self._warn(size)
         return told
 
     def keep(self, found: Detections) -> Bool | None:
-        """(N,) which of the detections of the next frame, after `fit`, no mask hides; None: all."""
+        """Tell (N,) bool which detections of the next frame, after `fit`, no mask hides; None:
+        all."""
         return self._masks.keep(found)
 
     def update(self, tracks: Tracks, moment: Moment) -> list[Happening]:
@@ -133,7 +145,7 @@ class Site:
 
 
 def outside(rules: Rules, size: Size) -> list[tuple[str, str, tuple[float, float]]]:
-    """Of each line, zone and mask with points outside of a picture of this size: what it is, its
+    """List each line, zone and mask with points outside of a picture of this size: what it is, its
     name, and the first such point, in pixels."""
     width, height = size
     found = []

@@ -1,4 +1,4 @@
-"""For how many of their frames in a row tracks have been where they do not count yet."""
+"""Streaks: for how many of their frames in a row tracks have been where they do not count yet."""
 
 from collections.abc import Container
 
@@ -9,9 +9,9 @@ Key = tuple[int, int]
 
 
 class Streaks:
-    """Of pairs of a zone or line and a track. A frame in which the track is not seen neither ends a
-    streak nor counts in it; one in which it is seen elsewhere ends it. Bounded by the tracks that
-    live, once `forget` is told of those that are over."""
+    """The streaks of pairs of a zone or line and a track. A frame in which the track is not seen
+    neither ends a streak nor counts in it; one in which it is seen elsewhere ends it. Bounded by
+    the tracks that live, once `forget` is told of those that are over."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
@@ -29,12 +29,12 @@ class Streaks:
         return frames
 
     def of(self, key: Key) -> int:
-        """How many frames there are up to the last that `Columns` remembers."""
+        """The length in frames of each streak, up to the last frame that `Columns` remembers."""
         frames, last_ns = self._frames.get(key, (0, 0))
         return frames if last_ns == self._columns.seen_ns.now[key[1]] else 0
 
     def end(self, key: Key) -> None:
-        """It counts there from now on."""
+        """End a streak: the track counts there from now on."""
         self._frames.pop(key, None)
 
     def forget(self, columns: Container[int]) -> None:
@@ -43,5 +43,5 @@ class Streaks:
             del self._frames[key]
 
     def clear(self) -> None:
-        """All tracks are over."""
+        """End all streaks, as all tracks are over."""
         self._frames.clear()

@@ -1,4 +1,5 @@
-"""What happens at lines and in zones, counted by class for every interval of the clock."""
+"""Tallies of what happens at lines and in zones, counted by class for every interval of the
+clock."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -61,13 +62,13 @@ class Tallies:
         return told
 
     def add(self, place: int, class_id: int, *, inward: bool) -> None:
-        """One more, in the frame of the last `turn`."""
+        """Count one more, in the frame of the last `turn`."""
         interval_ns = self._intervals[place]
         if interval_ns is not None and interval_ns in self._pages:
             self._pages[interval_ns].counts[place, class_id][0 if inward else 1] += 1
 
     def close(self) -> list[Tally]:
-        """What there is of intervals that are not complete."""
+        """Tell what there is of intervals that are not complete."""
         told: list[Tally] = []
         for interval_ns, page in self._pages.items():
             told += self._close(interval_ns, page, max(self._last_ns, page.from_ns))

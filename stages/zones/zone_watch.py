@@ -20,7 +20,7 @@ _MOVING: Final[tuple[StayKind, ...]] = ("stopped", "direction_violation")
 
 
 class ZoneWatch:
-    """All zones of one stream, for pictures of one size."""
+    """The watch over all zones of one stream, for pictures of one size."""
 
     def __init__(self, rules: Sequence[ZoneRule], size: Size) -> None:
         self.rules = rules
@@ -46,12 +46,12 @@ class ZoneWatch:
         self._last_ns = 0
 
     def counts(self) -> list[int]:
-        """How many tracks are inside each zone."""
+        """The number of tracks inside each zone."""
         counts: list[int] = self._presence.counts.tolist()
         return counts
 
     def is_crowded(self, place: int) -> bool:
-        """Whether a zone is overcrowded."""
+        """True if a zone is overcrowded."""
         return self._crowds.is_over(place)
 
     def update(self, tracks: Tracks, moment: Moment, elapsed_ns: int) -> list[Happening]:
@@ -75,7 +75,7 @@ class ZoneWatch:
         return told + self._crowds.update(self._entered_or_left, moment.pts_ns)
 
     def close(self, cause: EndCause, *, for_good: bool) -> list[Happening]:
-        """All tracks are over: at the end of an epoch, or of these zones."""
+        """End all tracks, at the end of an epoch or of these zones."""
         told = self._end(None, cause)
         told += self._crowds.close(range(len(self.rules)), self._last_ns, cause)
         return [*told, *self._tallies.close()] if for_good else told

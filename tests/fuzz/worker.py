@@ -15,6 +15,7 @@ import av.logging
 
 from pipeline.core.errors import SourceError
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 from tests.fuzz.corpus import RATE, clips
 from tests.fuzz.mutate import Case, make
 
@@ -42,7 +43,7 @@ def decode(case: Case, folder: Path) -> Outcome:
     path = folder / "case.bin"
     path.write_bytes(case.body)
     threads = 1 + case.number % 2
-    source = FileSource("fuzz", path, fps=RATE / 2, decoder_threads=threads)
+    source = FileSource("fuzz", path, Reading(fps=RATE / 2), decoder_threads=threads)
     frames, error, fault = 0, None, None
     try:
         for frame in source.frames():

@@ -9,6 +9,7 @@ import pytest
 from pipeline import Pipeline
 from pipeline.config_file import parse_config
 from pipeline.connection import Connection, Patience
+from pipeline.core.clock import SystemClock
 from pipeline.core.errors import ConfigError, SourceHung
 from pipeline.core.frame import Frame
 from pipeline.core.messages import EndOfStreamMessage, FrameMessage, StreamStatusMessage, decode
@@ -91,6 +92,7 @@ def test_a_long_stall_counts_as_hung_and_its_thread_ends(tmp_path: Path) -> None
         lambda: chaos.wrap(FileSource("cam", clip)),
         take,
         Patience(BUSY_S, 0.5, grace_s=0.1),
+        SystemClock(),
     )
     connection.run()
     assert connection.abandoned

@@ -15,8 +15,12 @@ from kafka import KafkaConsumer, TopicPartition
 from pipeline.core.messages import Message
 from sinks.base import Outgoing
 from sinks.consume import ConsumeError, ConsumeUnavailable, Gap, consume
+from sinks.consume import kafka as reader
+from sinks.consume.address import KafkaAddress, parse_address
+from sinks.consume.base import Reading
+from sinks.consume.bodies import read_body
 from sinks.kafka import Encoding, KafkaSink
-from tests.services.servers import Server, create_topic, free_port
+from tests.services.servers import Server, create_topic
 from tests.sinks.consume.told import frame, whole
 
 # kafka-python leaves sockets of failed connections to the garbage collector.
@@ -81,21 +85,55 @@ async def test_a_group_resumes_where_it_was(kafka_broker: str, make_topic: Topic
     assert committed(kafka_broker, topic, group) == len(messages)
 
 
-async def test_a_consumer_outlives_its_broker(make_server: ServerMaker) -> None:
-    broker = make_server("kafka")
+async def test_an_outage_is_said_once_and_nothing_is_missed(
+    make_server: ServerMaker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_SILENT_S", 0.5)
+    broker = await asyncio.to_thread(make_server, "kafka")
     create_topic(broker.port, "told", 1, {})
-    messages = whole([True] * 30)
-    produce(f"127.0.0.1:{broker.port}", "told", messages[:10])
-    got: list[object] = []
-    async with consume(f"kafka://127.0.0.1:{broker.port}/told", uuid4().hex, timeout_s=3) as told:
-        async for message in told:
-            got.append(message)
-            if len(got) == 10:
-                await asyncio.to_thread(broker.kill)
-                await asyncio.to_thread(broker.start)
-                await asyncio.to_thread(produce, f"127.0.0.1:{broker.port}", "told", messages[10:])
-            if len(got) == len(messages):
-                break
+    messages, address = whole([True] * 30), f"127.0.0.1:{broker.port}"
+    await asyncio.to_thread(produce, address, "told", messages[:10])
+    got: dict[str | None, list[object]] = {"mine": [], None: []}
+
+    async def listen(group: str | None) -> None:
+        async for message in consume(f"kafka://{address}/told", group, timeout_s=3):
+            got[group].append(message)
+
+    listening = [asyncio.create_task(listen(group)) for group in got]
+    await until(lambda: all(len(found) == 10 for found in got.values()))
+    await asyncio.to_thread(broker.kill)
+    await until(lambda: caplog.text.count("trying again until it is there") == 2)
+    await asyncio.to_thread(broker.start)
+    await asyncio.to_thread(produce, address, "told", messages[10:])
+    await until(lambda: all(len(found) >= len(messages) for found in got.values()))
+    for task in listening:
+        task.cancel()
+    assert got == {"mine": messages, None: messages}
+    assert caplog.text.count("trying again until it is there") == 2
+
+
+async def until(holds: Callable[[], bool], within_s: float = 90.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def test_a_reader_that_connects_again_goes_on_where_it_was(
+    kafka_broker: str, make_topic: TopicMaker
+) -> None:
+    topic, messages = make_topic(partitions=2), whole([True] * 9)
+    address = parse_address(f"kafka://{kafka_broker}/{topic}")
+    assert isinstance(address, KafkaAddress)
+    reading = reader.KafkaReader(address, Reading(begin="newest"))
+    produce(kafka_broker, topic, [frame(seq, stream="yard") for seq in range(3)])
+    reading.open()
+    reading.close()
+    produce(kafka_broker, topic, messages)
+    reading.open()
+    got = []
+    while not reading.exhausted:
+        got += [read_body(record.body) for record in reading.read(1)]
+    reading.close()
     assert got == messages
 
 
@@ -166,14 +204,10 @@ async def test_transactions_and_avro_are_read_too(
     assert [message async for message in consumer] == messages
 
 
-def test_verify_says_that_a_broker_is_away() -> None:
-    command = [*EYRIE, "verify", f"kafka://127.0.0.1:{free_port()}/told"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert result.returncode == 3
-    assert result.stderr.strip().startswith("eyrie: kafka://127.0.0.1:")
-    assert "Traceback" not in result.stderr
-
-
-def test_unavailable_is_worth_a_retry() -> None:
-    assert ConsumeUnavailable("x", "y").retryable
-    assert not ConsumeError("x", "y").retryable
+async def test_a_server_that_is_no_broker_is_told_at_the_first_connection(
+    redis_server: str,
+) -> None:
+    port = redis_server.partition("127.0.0.1:")[2].partition("/")[0]
+    with pytest.raises(ConsumeUnavailable, match=rf"127\.0\.0\.1:{port}.*no Kafka broker"):
+        async for _ in consume(f"kafka://127.0.0.1:{port}/told", timeout_s=1):
+            pass

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from pipeline.core.messages import Message, encode
-from sinks.consume import ConsumeError, Gap, consume
+from sinks.consume import ConsumeError, ConsumeUnavailable, Gap, consume
 from sinks.consume import redis as reader
 from tests.services.servers import Server
 from tests.sinks.consume.told import frame, whole
@@ -78,7 +78,9 @@ async def test_what_another_member_left_is_taken_over(
     assert got == messages
 
 
-async def test_a_consumer_outlives_its_server(make_server: ServerMaker) -> None:
+async def test_a_consumer_outlives_its_server(
+    make_server: ServerMaker, caplog: pytest.LogCaptureFixture
+) -> None:
     server = make_server("redis")
     url, messages = f"redis://127.0.0.1:{server.port}/0", whole([True] * 30)
     produce(url, "told", messages[:10])
@@ -88,11 +90,32 @@ async def test_a_consumer_outlives_its_server(make_server: ServerMaker) -> None:
             got.append(message)
             if len(got) == 10:
                 await asyncio.to_thread(server.stop)
-                await asyncio.to_thread(server.start)
-                await asyncio.to_thread(produce, url, "told", messages[10:])
+                asyncio.get_running_loop().call_later(1.5, restart, server, url, messages[10:])
             if len(got) == len(messages):
                 break
     assert got == messages
+    assert caplog.text.count("trying again until it is there") == 1
+
+
+def restart(server: Server, url: str, messages: Sequence[Message]) -> None:
+    """After the consumer has tried a few times."""
+    server.start()
+    produce(url, "told", messages)
+
+
+async def test_a_server_that_comes_later_is_waited_for_where_that_is_asked(
+    make_server: ServerMaker,
+) -> None:
+    server = make_server("redis")
+    url, messages = f"redis://127.0.0.1:{server.port}/0", whole([True] * 3)
+    await asyncio.to_thread(server.stop)
+    with pytest.raises(ConsumeUnavailable, match=rf"127\.0\.0\.1:{server.port}.*refused"):
+        async for _ in consume(f"{url}?stream=told"):
+            pass
+    asyncio.get_running_loop().call_later(0.5, restart, server, url, messages)
+    async with consume(f"{url}?stream=told", wait_at_start=True) as told:
+        iteration = aiter(told)
+        assert [await anext(iteration) for _ in messages] == messages
 
 
 async def test_without_a_group_one_may_begin_at_a_time_or_now(redis_server: str) -> None:

@@ -1,6 +1,7 @@
 """What is written to Redis again is not there twice: real servers, frozen, killed and restarted."""
 
 import random
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,13 @@ import redis
 
 from pipeline.core.errors import SinkUnavailable
 from sinks.base import Outgoing
-from sinks.redis.append import Trim
+from sinks.redis.append import Trim, writers_key
 from sinks.redis.sink import RedisSink
+from sinks.spool.spool import Spool
 from tests.services.needed import need
 from tests.services.redis_servers import redis_with
 from tests.services.streams import bodies_by_stream, numbered, outgoing
+from tests.sinks.spool.spooling import opened, read_all
 
 need("redis-server")
 
@@ -74,6 +77,45 @@ def test_a_new_spool_begins_at_one_and_is_no_repeat(redis_server: str, client: r
     key, messages = uuid4().hex, outgoing(["gate"], frames=10)
     _write(redis_server, key, numbered(messages[:6], "spool-1"))
     _write(redis_server, key, numbered(messages[6:], "spool-2"))
+    assert _bodies(client, key) == [each.body for each in messages]
+
+
+def _deliver(url: str, key: str, spool: Spool) -> None:
+    """All that waits, of which nothing is noted as acknowledged: as if killed right behind it."""
+    _write(url, key, read_all(spool))
+
+
+def test_a_copied_spool_loses_nothing_and_repeats_nothing(
+    redis_server: str, client: redis.Redis, tmp_path: Path
+) -> None:
+    """Both count on from the same number: on another machine, or from a backup."""
+    key, given = uuid4().hex, outgoing(["gate"], frames=18)
+    with opened(tmp_path / "a") as spool:
+        spool.append(given[:10])
+        _write(redis_server, key, spool.read(0, 6))
+        spool.acknowledge(3)
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        spool.append(given[10:13])
+        _deliver(redis_server, key, spool)
+    for name, place in (("b", 13), ("a", 16)):
+        with opened(tmp_path / name) as spool:
+            _deliver(redis_server, key, spool)
+            spool.append(given[place : place + 3])
+            _deliver(redis_server, key, spool)
+    assert _bodies(client, key) == [each.body for each in given[:19]]
+
+
+def test_runs_of_long_ago_are_forgotten(redis_server: str, client: redis.Redis) -> None:
+    key, messages = uuid4().hex, outgoing(["gate"], frames=3)
+    writers, (now_s, _) = writers_key(key), client.time()
+    day_ms = 24 * 3600 * 1000
+    for name, age_days in (("lately", 29), ("long-ago", 31)):
+        client.hset(writers, name, f"7 {now_s * 1000 - age_days * day_ms}")
+    client.hset(writers, "older-version", "7")
+    _write(redis_server, key, numbered(messages[:2], "mine"))
+    known = client.hkeys(writers)
+    assert sorted(known) == [b"lately", b"mine", b"older-version"]
+    _write(redis_server, key, numbered(messages, "mine"))
     assert _bodies(client, key) == [each.body for each in messages]
 
 

@@ -12,9 +12,10 @@ from av.video.stream import VideoStream
 
 from pipeline.build import source_maker
 from pipeline.config_file import parse_config
+from pipeline.core.backoff import Backoff
 from pipeline.core.clock import SystemClock
-from pipeline.stream import Stream, StreamChange, StreamUp
-from pipeline.supervise import Backoff
+from pipeline.stream import Stream
+from pipeline.stream_changes import StreamChange, StreamUp
 from tests.integration.conftest import SiteMaker
 from tests.integration.rtsp_run import BUSY_S, camera
 from tests.services.relay import Relay
@@ -49,7 +50,9 @@ def test_reconnects_leave_no_decoder(make_site: SiteMaker, clips: dict[str, Path
         url = f"rtsp://127.0.0.1:{relay.port}/plain"
         (config,) = parse_config({"streams": [camera("cam", url)]}).streams
         maker = source_maker(config, SystemClock())
-        stream = Stream(config, maker, threading.Condition(), tell, Backoff(0.01, 0.01))
+        stream = Stream(
+            config, maker, threading.Condition(), tell, SystemClock(), Backoff(0.01, 0.01)
+        )
         thread = threading.Thread(target=stream.run, daemon=True)
         thread.start()
         for number in range(RECONNECTS):

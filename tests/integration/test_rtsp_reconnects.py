@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.build import source_maker
 from pipeline.config_file import parse_config
+from pipeline.core.backoff import Backoff
 from pipeline.core.clock import SystemClock
-from pipeline.stream import Stream, StreamChange, StreamUp
-from pipeline.supervise import Backoff
+from pipeline.stream import Stream
+from pipeline.stream_changes import StreamChange, StreamUp
 from tests.integration.conftest import _miss
 from tests.integration.rtsp_run import BUSY_S, camera
 from tests.services import numbered
@@ -71,7 +72,7 @@ def test_reconnects_leave_no_thread_and_no_descriptor(
         told: list[StreamChange] = []
         maker = source_maker(config, SystemClock())
         backoff = Backoff(0.01, 0.01)
-        stream = Stream(config, maker, threading.Condition(), told.append, backoff)
+        stream = Stream(config, maker, threading.Condition(), told.append, SystemClock(), backoff)
         thread = threading.Thread(target=stream.run, daemon=True)
         thread.start()
         threading.Thread(target=take_all, args=(stream,), daemon=True).start()

@@ -9,13 +9,14 @@ import pytest
 
 from pipeline.core.errors import DecodeError, SourceRefused, SourceUnavailable
 from pipeline.core.frame import Frame
+from stages.sources.reading import Reading
 from stages.sources.rtsp import RtspSource
 from tests.integration.conftest import ServerMaker, SiteMaker
 from tests.services.relay import Relay
 
 
 def test_frames_flow_forward_with_the_cameras_own_time(rtsp_server: str) -> None:
-    source = RtspSource("cam", f"{rtsp_server}/people", epoch=3, first_seq=70)
+    source = RtspSource("cam", f"{rtsp_server}/people", Reading(epoch=3, first_seq=70))
     infos = []
     try:
         for frame in islice(source.frames(), 400):
@@ -40,7 +41,7 @@ def test_udp(rtsp_server: str) -> None:
 
 
 def test_capped_rate_skips_before_converting(rtsp_server: str) -> None:
-    source = RtspSource("cam", f"{rtsp_server}/people", fps=5)
+    source = RtspSource("cam", f"{rtsp_server}/people", Reading(fps=5))
     frames = list(islice(source.frames(), 4))
     source.close()
     gaps = [after.info.seq - before.info.seq for before, after in pairwise(frames)]
@@ -49,7 +50,7 @@ def test_capped_rate_skips_before_converting(rtsp_server: str) -> None:
 
 
 def test_only_key_frames_are_decoded_where_no_more_is_asked(rtsp_server: str) -> None:
-    source = RtspSource("cam", f"{rtsp_server}/people", decode="keyframes")
+    source = RtspSource("cam", f"{rtsp_server}/people", Reading(decode="keyframes"))
     frames = list(islice(source.frames(), 3))
     source.close()
     assert [frame.info.seq for frame in frames] == [0, 1, 2]
@@ -108,13 +109,13 @@ def test_close_before_it_opened(rtsp_server: str) -> None:
 
 def test_a_killed_server_is_a_disconnect(make_server: ServerMaker) -> None:
     server = make_server("rtsp")
-    source = RtspSource("cam", f"rtsp://127.0.0.1:{server.port}/people", read_timeout_s=4)
+    source = RtspSource("cam", f"rtsp://127.0.0.1:{server.port}/people", Reading(read_timeout_s=4))
     reader = Reader(source)
     assert reader.started.wait(20)
     server.kill()
     assert reader.ended_within(8)
     assert reader.error is not None
-    assert reader.error.retryable
+    assert reader.error.cause == "unavailable"
     assert "127.0.0.1" in str(reader.error)
 
 
@@ -125,7 +126,7 @@ def test_damage_that_does_not_end_is_as_if_no_picture_came(
     site = make_site({"cam": clips["keyless"]})
     with Relay(site.port, seed=3) as relay:
         url = f"rtsp://127.0.0.1:{relay.port}/cam"
-        source = RtspSource("cam", url, read_timeout_s=2.0, picture_timeout_s=2.0)
+        source = RtspSource("cam", url, Reading(read_timeout_s=2.0, picture_timeout_s=2.0))
         frames = source.frames()
         list(islice(frames, 5))
         relay.mode = "lossy"

@@ -14,11 +14,11 @@ import pytest
 
 from pipeline import Pipeline
 from pipeline.config_file import parse_config
+from pipeline.core.clock import to_ns
 from pipeline.core.frame import FrameInfo
 from pipeline.core.messages import FrameMessage, Message, StreamStatusMessage, decode
 from sinks.memory import MemorySink
 from stages.sources.rtsp import RtspSource
-from stages.sources.timing import to_ns
 from tests.integration.conftest import _miss
 from tests.services import numbered
 from tests.services.cameras import CameraSite

@@ -28,7 +28,7 @@ async def test_a_worker_that_is_killed_costs_its_cameras_a_reconnect(
         assert worker_of(run, "bad") != worker_of(run, "good")
         os.kill(worker_of(run, "bad"), signal.SIGKILL)
         await run.down("bad")
-        assert "died (SIGKILL)" in run.statuses("bad")[-1].reason
+        assert "was killed (SIGKILL)" in run.statuses("bad")[-1].reason
         await run.back("bad")
         await run.published("good", 5)
     recovered(run)

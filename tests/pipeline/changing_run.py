@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from detectors.base import Detector
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.config_file import parse_config
+from pipeline.core.clock import Clock
 from pipeline.core.detections import Detections
 from pipeline.core.messages import (
     FrameMessage,
@@ -58,10 +60,21 @@ def of(*streams: StreamConfig, **more: Any) -> PipelineConfig:
 class Run(Pipeline):
     """A pipeline with its messages so far."""
 
-    def __init__(self, *streams: StreamConfig, keep_running: bool = False, **more: Any) -> None:
+    def __init__(
+        self,
+        *streams: StreamConfig,
+        keep_running: bool = False,
+        detector: Detector = DETECTOR,
+        clock: Clock | None = None,
+        **more: Any,
+    ) -> None:
         self.sink = MemorySink()
         super().__init__(
-            of(*streams, **more), detector=DETECTOR, sinks=[self.sink], keep_running=keep_running
+            of(*streams, **more),
+            detector=detector,
+            sinks=[self.sink],
+            clock=clock,
+            keep_running=keep_running,
         )
 
     def told(self, stream_id: str) -> list[Message]:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.config_file import parse_config
+from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.picture import RgbPicture
+from pipeline.flow import Flow
 from pipeline.load import Load
 from pipeline.pace import Pace
 from pipeline.stream import Stream
@@ -41,6 +43,14 @@ class Silent:
 
     def close(self) -> None:
         pass
+
+
+def idle_stream(flow: Flow, name: str = "gate") -> Stream:
+    """A stream of this flow that gives no frames."""
+    (config,) = parse_config({"streams": [camera(name)]}).streams
+    return Stream(
+        config, lambda epoch, seq: Silent(), flow.condition, flow.tell, clock=SystemClock()
+    )
 
 
 def frame(stream_id: str, seq: int) -> Frame:
@@ -167,7 +177,9 @@ class World(threading.Condition):
             self.streams[info.stream_id].account.publish(info.seq)
         self._batcher.handed_on()
         self.load.worked(len(frames), cost_s / len(self._free_s))
-        self.load.judge([s.gate for s in self.streams.values() if s.gate is not None])
+        gated = [stream for stream in self.streams.values() if stream.gate is not None]
+        gates = [stream.gate for stream in gated if stream.gate is not None]
+        self.load.judge(gates, waiting=sum(stream.lane.waiting for stream in gated))
         keep = self.load.report().keep
         if keep != (self.outcome.keeps[-1] if self.outcome.keeps else {}):
             self.outcome.keeps.append(keep)

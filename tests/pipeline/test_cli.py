@@ -176,7 +176,7 @@ def test_detect_does_not_write_over_what_it_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--classes", ","), "--classes: names no class"),
+        (("--classes", "person,"), "--classes: 'person,': names by commas, none of them empty"),
         (("--sink", "kafka://me:hunter2@[::1/x"), "--sink: the address has no valid host"),
         (("--sink", "redis://h/0?db=x"), "sinks[0].db: unknown key"),
         (("--sink", "redis://h/zero?stream=a.jsonl"), "sinks[0].url: the address takes"),

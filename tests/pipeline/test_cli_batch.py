@@ -37,7 +37,7 @@ def test_wrong_usage_is_one_line_and_leaves_no_folder(tmp_path: Path) -> None:
         ("missing", (), "no such file or folder"),
         ("a.mp4", ("--set", "sinks=[]"), "sinks: not a key of a batch"),
         ("a.mp4", ("--config", "missing.yaml"), "cannot read missing.yaml"),
-        ("a.mp4", ("--classes", " ,"), "--classes: names no class"),
+        ("a.mp4", ("--classes", " ,"), "--classes: ' ,': names by commas, none of them empty"),
     ):
         result = eyrie("batch", source, "--out", "out", *more, cwd=tmp_path)
         assert result.returncode == 2, result.stderr

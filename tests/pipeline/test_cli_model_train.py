@@ -1,9 +1,8 @@
 """`eyrie model train`: from its options to a recipe, a run, and on; errors of one line."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +15,8 @@ import torch
 
 from detectors.training.recipes import Recipe
 from pipeline.cli.app import app
-from pipeline.cli.model.train_request import Request, new_plan, parse_sizes
+from pipeline.cli.model.train_plan import new_plan, parse_sizes
+from pipeline.cli.model.train_request import Request
 from pipeline.cli.model.train_run import announced
 from pipeline.core.errors import ConfigError
 
@@ -52,12 +52,7 @@ def squares(tmp_path: Path) -> Path:
 
 def a_request(data: Path, out: Path) -> Request:
     """For fine-tuning, all else as it is."""
-    unset: dict[str, Any] = {field.name: None for field in fields(Request)}
-    return Request(
-        **unset
-        | {"out": out, "data": (str(data),), "recipe": "finetune", "changes": ()}
-        | {"resume": False, "float32": False}
-    )
+    return Request(data=[str(data)], out=out, recipe="finetune")
 
 
 def recipe_in(path: Path) -> Recipe:
@@ -113,7 +108,7 @@ def planned(request: Request) -> tuple[int, str]:
 def test_epochs_are_passes_over_the_data(squares: Path, tmp_path: Path) -> None:
     request = a_request(squares, tmp_path)
     assert planned(replace(request, epochs=2.0, batch=3))[0] == 12
-    assert planned(replace(request, epochs=2.0, changes=("least_epoch=60",)))[0] == 120
+    assert planned(replace(request, epochs=2.0, changes=["least_epoch=60"]))[0] == 120
     assert planned(request)[0] == 100 * 512
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
 from pipeline.core.messages import encode, read
+from tests.services.servers import free_port
 from tests.sinks.consume.told import frame, track_end, whole, write
 
 
@@ -79,6 +80,18 @@ def test_dead_letters_that_are_not_there_are_an_error(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
+def test_what_comes_late_is_wrong_unless_any_order_will_do(tmp_path: Path) -> None:
+    messages = whole([True] * 9)
+    late = [m for m in messages if m.seq in (3, 4) and m.kind == "frame"]
+    path = write(tmp_path / "gate.jsonl", [*(m for m in messages if m not in late), *late])
+    result = eyrie("verify", path)
+    assert result.exit_code == 1
+    assert "seq 3 of epoch 0 came behind 8 of epoch 0" in result.stdout
+    told = eyrie("verify", path, "--any-order", "--json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["streams"][0]["out_of_order"] == 2
+
+
 def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
     result = eyrie("verify", write(tmp_path / "x.jsonl", []), "--kind", "frames")
     assert result.exit_code == 2
@@ -97,6 +110,27 @@ def test_passwords_do_not_belong_in_an_address(command: str) -> None:
     assert result.exit_code == 2
     assert "set EYRIE_PASSWORD" in result.stderr
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("command", ["verify", "tail"])
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("kafka://nowhere.invalid:9092/t", "nowhere.invalid:9092: Name or service not known"),
+        ("kafka://127.0.0.1:{port}/t", "127.0.0.1:{port}: Connection refused"),
+        ("redis://nowhere.invalid:6379/0", "nowhere.invalid:6379. Name or service not known."),
+        ("redis://127.0.0.1:{port}/0", "127.0.0.1:{port}. Connection refused."),
+        ("redis+cluster://127.0.0.1:{port}", "127.0.0.1:{port}. Connection refused."),
+        ("redis+sentinel://127.0.0.1:{port}/m/0", "no Sentinel answers"),
+    ],
+)
+def test_a_host_that_is_not_there_ends_it_in_one_line(command: str, url: str, why: str) -> None:
+    port = free_port()
+    result = eyrie(command, url.format(port=port))
+    assert result.exit_code == 3
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("eyrie: ")
+    assert line.endswith(why.format(port=port))
 
 
 def test_tail_shows_a_line_for_each_message_and_its_gaps(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pipeline.core.messages import (
     TrackEndMessage,
     track_uid,
 )
-from pipeline.stream import StreamDown, StreamEnded, StreamUp
+from pipeline.stream_changes import StreamDown, StreamEnded, StreamUp
 from pipeline.telemetry import StreamAccount
 from stages.tracking import Tracker
 from stages.zones import LineRule, Rules

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from pipeline.compose import Composer
 from pipeline.core.clock import SystemClock
 from pipeline.core.detections import Detections
+from pipeline.core.errors import DownCause
 from pipeline.core.frame import FrameInfo
 from pipeline.core.messages import (
     DwellMessage,
@@ -25,7 +27,7 @@ from pipeline.core.messages import (
     encode,
 )
 from pipeline.core.seen import Seen
-from pipeline.stream import StreamEnded
+from pipeline.stream_changes import StreamDown, StreamEnded
 from pipeline.telemetry import StreamAccount
 from stages.tracking import Tracker
 from stages.zones import LineRule, MaskRule, Rules, ZoneRule
@@ -113,6 +115,22 @@ def test_an_epoch_ends_its_events_with_its_own_number_and_last_frame() -> None:
         if isinstance(m, EventMessage) and m.epoch == 0 and m.phase != "once":
             phases[m.event_id].append(m.phase)
     assert all((some[0], some[-1]) == ("start", "end") for some in phases.values())
+
+
+@pytest.mark.parametrize(("cause", "ends"), [("paused", 1), ("restarted", 1), ("unavailable", 0)])
+def test_events_end_before_a_stream_is_down_on_request(cause: DownCause, ends: int) -> None:
+    """By itself, it may come back at any time, and frames may still be on their way."""
+    story = composer(Rules(zones=(YARD,)))
+    play(story, [(info(seq), walker(seq)) for seq in range(15)])
+    told = models(story.down(StreamDown("gate", 0, 14, 0, "on request", cause)))
+    over = [m for m in told if isinstance(m, EventMessage)]
+    assert [m.event for m in over] == ["zone_exit", "dwell", "occupancy"] * ends
+    assert {getattr(m, "cause", None) for m in over} <= {"epoch"}
+    kinds = ["event"] * len(over) + ["track_end"] * ends + ["stream_status"]
+    assert [m.kind for m in told] == kinds
+    again = play(story, [(info(15, 1), walker(15))])
+    causes = [m.cause for m in again if isinstance(m, ZoneExitMessage | TrackEndMessage)]
+    assert causes == ["epoch", "epoch"] * (1 - ends)
 
 
 def test_evidence_is_asked_for_where_something_happens_or_starts() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.build import expand_streams
 from pipeline.config import KafkaSinkConfig
 from pipeline.config_file import load_config, parse_config
 from pipeline.core.errors import ConfigError
@@ -95,8 +96,9 @@ def test_impossible_combinations_are_refused() -> None:
     with pytest.raises(ConfigError, match="stream ids must differ, but 'gate' is there 2 times"):
         parse_config({**GOOD, "streams": GOOD["streams"] * 2})
     two = [{"id": name, "source": {"kind": "street"}} for name in "ab"]
+    video = {"kind": "video", "path": "x.mp4"}
     with pytest.raises(ConfigError, match=r"needs \{stream_id\} in its path"):
-        parse_config({"streams": two, "sinks": [{"kind": "video", "path": "x.mp4"}]})
+        expand_streams(parse_config({"streams": two, "sinks": [video]}))
 
 
 @pytest.mark.parametrize("kinds", [("jsonl", "jsonl"), ("video", "video"), ("jsonl", "video")])
@@ -105,8 +107,8 @@ def test_two_sinks_on_one_file_are_refused(kinds: tuple[str, str]) -> None:
         {"kind": kind, "path": f"{folder}out/{{stream_id}}"}
         for kind, folder in zip(kinds, ("", "./"), strict=True)
     ]
-    with pytest.raises(ConfigError, match="paths of sinks must differ"):
-        parse_config({**GOOD, "sinks": sinks})
+    with pytest.raises(ConfigError, match=r"sinks\[1\]\.path: .* which sinks\[0\] writes"):
+        expand_streams(parse_config({**GOOD, "sinks": sinks}))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.build import expand_streams
 from pipeline.config import PipelineConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
@@ -79,5 +80,5 @@ def test_every_key_reaches_its_sink(tmp_path: Path) -> None:
 def test_two_sinks_never_write_to_one_place(other: dict[str, Any] | None) -> None:
     parquet = {"kind": "parquet", "folder": "tables"}
     first, second = (parquet, other) if other else (JSONL, ROTATED)
-    with pytest.raises(ConfigError, match="paths of sinks must differ"):
-        _config(first, second)
+    with pytest.raises(ConfigError, match=r"sinks\[1\]\.(folder|path): .* sinks\[0\] writes"):
+        expand_streams(_config(first, second))

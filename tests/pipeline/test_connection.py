@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.connection import Connection
+from pipeline.core.clock import SystemClock
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame
 from stages.base import Counts
@@ -51,7 +52,7 @@ class FailingSource:
 @pytest.mark.usefixtures("no_collector")
 def test_a_failure_does_not_hold_the_decoder() -> None:
     source = FailingSource()
-    connection = Connection("gate", lambda: source, lambda *_: True, None)
+    connection = Connection("gate", lambda: source, lambda *_: True, None, SystemClock())
     connection.run()
     assert str(connection.failure) == "stream 'gate': the camera closed the connection"
     assert source.decoder is not None

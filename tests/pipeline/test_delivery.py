@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.backoff import Backoff
+from pipeline.core.errors import SinkGone
 from pipeline.delivery import Delivery
+from pipeline.supervise import Retries
 from sinks.base import Outgoing
 from sinks.memory import MemorySink
 from sinks.spool.settings import SpoolSettings
@@ -74,3 +77,48 @@ def test_what_is_in_flight_stays_bounded_however_far_the_receiver(tmp_path: Path
     deliver(sink, watch, tmp_path, 25_000)
     assert max(sink.batches) == 10_000
     assert len(sink.batches) == 4
+
+
+class GoneSink(MemorySink):
+    """Says at its first flush that its receiver will never come back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        """What was asked of it."""
+
+    def open(self) -> None:
+        self.told.append("open")
+        super().open()
+
+    def write(self, messages: Sequence[Outgoing]) -> None:
+        self.told.append("write")
+        super().write(messages)
+
+    def flush(self, timeout_s: float) -> None:
+        self.told.append("flush")
+        if self.told.count("flush") == 1:
+            raise SinkGone(self.name, "is gone")
+
+    def close(self) -> None:
+        self.told.append("close")
+        super().close()
+
+
+def test_a_sink_that_is_gone_is_opened_anew_and_the_log_has_its_own_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After `SinkGone` nothing is asked of it but `close`."""
+    sink = GoneSink()
+    spool = Spool(tmp_path, SpoolSettings(), sink.name)
+    spool.open()
+    spool.append([Outgoing("frame", "gate", f"{n:032x}", b"{}") for n in range(1, 6)])
+    at_once = Retries(refused=Backoff(first_s=0.0))
+    delivery = Delivery(sink, spool, Watch(), 0.0, 1e6, retries=at_once)
+    delivery.open()
+    delivery.stored()
+    delivery.run()
+    spool.close()
+    assert sink.told == ["open", "write", "flush", "close", "open", "write", "flush"]
+    assert caplog.messages == ["sink 'memory': is gone; trying again in 0.0 s"]
+    assert delivery.trouble is None

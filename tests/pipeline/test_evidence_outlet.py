@@ -9,7 +9,7 @@ import pytest
 from pipeline import evidence_outlet
 from pipeline.core.errors import SinkUnavailable
 from pipeline.evidence_outlet import EvidenceOutlet
-from stages.evidence.base import SnapshotJob
+from stages.evidence.base import Missing, SnapshotJob
 from stages.evidence.keep import Keeper
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
@@ -17,6 +17,11 @@ PICTURE = np.full((48, 64, 3), 90, np.uint8)
 
 def job(number: int, folder: str = "gate") -> SnapshotJob:
     return SnapshotJob("frame", f"{folder}/{number:032x}-frame.jpg", PICTURE, 85)
+
+
+def reserve(made: EvidenceOutlet, number: int, folder: str = "gate") -> Missing | None:
+    """A place for the job of this number."""
+    return made.reserve(job(number, folder).path, PICTURE.nbytes)
 
 
 def outlet(folder: Path, capacity: int = 4, most_bytes: int | None = None) -> EvidenceOutlet:
@@ -37,7 +42,7 @@ def finish(made: EvidenceOutlet) -> None:
 
 def test_what_has_a_place_is_written(tmp_path: Path) -> None:
     made = outlet(tmp_path)
-    assert all(made.reserve("frame") and made.submit(job(n)) for n in range(4))
+    assert all(reserve(made, n) is None and made.submit(job(n)) for n in range(4))
     finish(made)
     report = made.report()
     files = sorted(tmp_path.glob("gate/*"))
@@ -48,31 +53,31 @@ def test_what_has_a_place_is_written(tmp_path: Path) -> None:
 
 def test_a_full_writer_says_so_and_counts(tmp_path: Path) -> None:
     made = outlet(tmp_path, capacity=2)
-    assert [made.reserve("frame") for _ in range(4)] == [True, True, False, False]
+    assert [reserve(made, n) for n in range(4)] == [None, None, "writer_busy", "writer_busy"]
     assert made.report().dropped == {"writer_busy": 2}
+    assert made.submit(job(0))
     assert made.submit(job(1))
-    assert made.submit(job(2))
-    assert not made.reserve("clip")
+    assert reserve(made, 4) == "writer_busy"
     finish(made)
     assert made.report().written == {"frame": 2}
-    assert made.reserve("frame")
+    assert reserve(made, 5) is None
 
 
 def test_a_place_that_is_given_back_is_free(tmp_path: Path) -> None:
     made = outlet(tmp_path, capacity=1)
-    assert made.reserve("clip")
-    made.release("clip", "no_key_frame")
-    assert made.reserve("clip")
+    assert reserve(made, 1) is None
+    made.release(job(1).path, "no_key_frame")
+    assert reserve(made, 2) is None
     assert made.report().dropped == {"no_key_frame": 1}
 
 
 def test_bytes_in_memory_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence_outlet, "MOST_WAITING_BYTES", 2 * PICTURE.nbytes)
     made = outlet(tmp_path)
-    assert all(made.reserve("frame") for _ in range(3))
+    assert [reserve(made, n) for n in range(3)] == [None] * 3
     assert [made.submit(job(n)) for n in range(3)] == [True, True, False]
     assert made.report().dropped == {"memory": 1}
-    assert not made.reserve("frame")
+    assert reserve(made, 3) == "writer_busy"
     finish(made)
     assert made.report().written == {"frame": 2}
 
@@ -81,7 +86,7 @@ def test_a_file_that_cannot_be_written_is_told_and_the_next_one_is_written(tmp_p
     (tmp_path / "gate").write_text("a file where a folder belongs")
     made = outlet(tmp_path)
     for number, folder in ((1, "gate"), (2, "yard")):
-        assert made.reserve("frame")
+        assert reserve(made, number, folder) is None
         assert made.submit(job(number, folder))
     finish(made)
     report = made.report()
@@ -93,11 +98,11 @@ def test_a_file_that_cannot_be_written_is_told_and_the_next_one_is_written(tmp_p
 
 def test_what_waits_at_an_abort_is_counted(tmp_path: Path) -> None:
     made = outlet(tmp_path)
-    assert all(made.reserve("frame") for _ in range(3))
-    assert made.submit(job(1))
+    assert [reserve(made, n) for n in range(3)] == [None] * 3
+    assert made.submit(job(0))
     made.abort()
-    assert not made.submit(job(2))
-    made.release("frame", "no_picture")
+    assert not made.submit(job(1))
+    made.release(job(2).path, "no_picture")
     finish(made)
     report = made.report()
     assert report.dropped == {"stopped": 2, "no_picture": 1}
@@ -107,7 +112,7 @@ def test_what_waits_at_an_abort_is_counted(tmp_path: Path) -> None:
 
 def test_old_files_make_room(tmp_path: Path) -> None:
     made = outlet(tmp_path, most_bytes=1)
-    assert all(made.reserve("frame") and made.submit(job(n)) for n in range(3))
+    assert all(reserve(made, n) is None and made.submit(job(n)) for n in range(3))
     finish(made)
     assert [f.name for f in tmp_path.glob("gate/*")] == [f"{2:032x}-frame.jpg"]
     assert made.report().deleted == 2

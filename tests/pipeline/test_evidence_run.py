@@ -18,12 +18,16 @@ from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.messages import LineCrossMessage
 from pipeline.core.picture import RgbPicture
 from pipeline.flow import Flow
+from pipeline.inbox import Detected
 from pipeline.picture_outlet import PictureOutlet
 from pipeline.pixels import Pixels
+from pipeline.route import Route
 from pipeline.telemetry import EvidenceReport
 from sinks.memory import MemorySink
 from sinks.video import VideoSink
 from stages.privacy import Shade
+from tests.pipeline.load_world import idle_stream
+from tests.pipeline.test_compose import composer
 from tests.services import crossing, numbered
 
 
@@ -166,16 +170,19 @@ def test_pixels_go_on_only_where_something_is_made_of_them(
     pixels: Pixels | None, draws: bool, kept: bool, tmp_path: Path
 ) -> None:
     """All that a frame costs then: nobody holds its picture, copies it, or looks at it."""
-    flow = Flow(crossing.WALKERS, BatchConfig(), SystemClock())
-    if draws:
-        flow.picture_outlets = [PictureOutlet(VideoSink(str(tmp_path / "a.mp4")), 1, "block")]
+    video = PictureOutlet(VideoSink(str(tmp_path / "a.mp4")), 1, "block")
+    flow = Flow(
+        crossing.WALKERS, BatchConfig(), SystemClock(), picture_outlets=[video] if draws else []
+    )
     if pixels is not None:
-        flow.pixels = {"gate": pixels}
+        stream = idle_stream(flow)
+        flow.enter(Route(stream, composer(stream.account), pixels))
     info = FrameInfo(
         stream_id="gate", epoch=0, seq=0, pts_ns=0, captured_ns=0, arrived_ns=0, clock="file",
         uncertainty_ns=0, width=8, height=8,
     )  # fmt: skip
     picture = RgbPicture(np.zeros((8, 8, 3), np.uint8))
-    result = flow._result(Frame(info, picture), Detections.empty())
+    result = flow.detect._result(Frame(info, picture), Detections.empty())
+    assert isinstance(result, Detected)
     assert (result.picture is picture) == kept
     assert result.seen is None

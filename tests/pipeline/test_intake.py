@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import FileSourceConfig, MotionGateConfig, StreamConfig
+from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.picture import RgbPicture
 from pipeline.intake import Intake
@@ -33,8 +34,9 @@ def intake() -> Intake:
         queue_frames=1, motion_gate=GATE,
     )  # fmt: skip
     return Intake(
-        config, StreamAccount("gate"), threading.Condition(), threading.Event(), lambda *_: None
-    )
+        config, StreamAccount("gate"), threading.Condition(), threading.Event(), lambda *_: None,
+        SystemClock(),
+    )  # fmt: skip
 
 
 def show(story: Intake, seq: int) -> None:

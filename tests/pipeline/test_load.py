@@ -15,7 +15,7 @@ from pipeline.cli.report import print_report
 from pipeline.config import PipelineConfig
 from pipeline.config_file import parse_config
 from pipeline.core.errors import ConfigError
-from pipeline.load import Gate, ladder
+from pipeline.gate import Gate, opening
 from pipeline.telemetry import LoadReport, Report
 from tests.pipeline.load_world import World, camera, linear, regular
 
@@ -35,7 +35,7 @@ def test_a_stream_that_ends_takes_its_class_with_it_and_costs_the_others_nothing
     low, high = (stream.gate for stream in run.streams.values())
     assert low is not None
     assert high is not None
-    assert (low.keep, high.keep) == (0.5, 0.5)
+    assert (low.keep, high.keep) == pytest.approx((0.5, 0.5), abs=0.05)
     run.now_s += 2
     run.load.judge([high])
     assert high.keep >= 0.5
@@ -51,19 +51,50 @@ def test_a_gate_lets_an_even_share_through(keep: float, frames: int, before: int
     assert max(gaps, default=0) - min(gaps, default=0) <= 1
 
 
-@pytest.mark.parametrize("classes", [1, 2, 10])
-def test_every_rung_lets_less_through_and_the_lowest_class_gives_first(classes: int) -> None:
-    rungs = ladder(classes)
-    for before, after in pairwise(rungs):
-        pairs = zip(before.shares + before.floors, after.shares + after.floors, strict=True)
-        assert sum(a < b for b, a in pairs) == 1
-        assert all(a <= b for b, a in zip(before.shares, after.shares, strict=True))
-    for rung in rungs:
-        assert list(rung.shares) == sorted(rung.shares)
-        assert list(rung.floors) == sorted(rung.floors)
-    stages = [rung.stage for rung in rungs]
-    assert stages == sorted(stages, key=["full", "skip", "slow", "below_floor"].index)
-    assert rungs[-1].floors[-1] == 1
+ORDER = ["full", "skip", "slow", "below_floor"]
+
+
+@st.composite
+def gates(draw: st.DrawFn) -> list[Gate]:
+    """Cameras of any rates, floors and priorities."""
+    count = draw(st.integers(1, 6))
+    made = []
+    for place in range(count):
+        gate = Gate(f"s{place}", draw(st.integers(0, 9)), draw(st.sampled_from([0.5, 1.0, 5.0])))
+        gate.rate_fps = draw(st.sampled_from([0.0, 0.2, 2.0, 12.5, 30.0]))
+        made.append(gate)
+    return made
+
+
+@given(gates(), st.floats(0, 200))
+def test_as_much_passes_as_fits_and_the_lowest_priority_gives_first(
+    some: list[Gate], budget_fps: float
+) -> None:
+    found = opening(some, budget_fps)
+    whole_fps = sum(gate.rate_fps for gate in some)
+    best = max(gate.priority for gate in some)
+    floor_fps = sum(min(g.min_fps, g.rate_fps) for g in some if g.priority == best)
+    assert found.fps(some) <= max(budget_fps, floor_fps) + 1e-6
+    assert found.fps(some) >= min(max(budget_fps, floor_fps), whole_fps) - 1e-2
+    for gate, keep in zip(some, found.keeps, strict=True):
+        assert 0 <= keep <= 1
+        if gate.priority == best:
+            assert gate.rate_fps * keep >= min(gate.min_fps, gate.rate_fps) - 1e-9
+    for low, a in zip(some, found.keeps, strict=True):
+        for high, b in zip(some, found.keeps, strict=True):
+            if low.priority < high.priority and (low.rate_fps, low.min_fps) == (
+                high.rate_fps, high.min_fps
+            ):  # fmt: skip
+                assert a <= b
+
+
+@given(gates(), st.floats(0, 200), st.floats(0, 200))
+def test_with_a_smaller_budget_no_stream_gets_more(
+    some: list[Gate], one_fps: float, other_fps: float
+) -> None:
+    less, more = opening(some, min(one_fps, other_fps)), opening(some, max(one_fps, other_fps))
+    assert all(a <= b + 1e-9 for a, b in zip(less.keeps, more.keeps, strict=True))
+    assert ORDER.index(less.stage) >= ORDER.index(more.stage)
 
 
 def test_with_room_nothing_is_left_out() -> None:
@@ -125,9 +156,22 @@ def test_it_recovers_with_hysteresis_and_says_so_once(caplog: pytest.LogCaptureF
 def test_a_steady_overload_finds_its_place_and_stays() -> None:
     run = world({"a": {"priority": 2}, "b": {}, "c": {}}, fps=15, seconds=280, engine_fps=25)
     outcome = run.run()
-    assert 1 <= len(outcome.keeps) <= 4
-    late = [name for at_s, name in outcome.served if at_s > 20]
-    assert len(late) > 0.8 * 25 * 260
+    assert 1 <= len(outcome.keeps) <= 12
+    served = [name for at_s, name in outcome.served if at_s > 20]
+    assert len(served) > 0.9 * 25 * 260
+
+
+def test_a_slow_start_says_nothing_of_what_the_engine_can_do_later() -> None:
+    """While everything starts at once it does a quarter of what it does behind that."""
+    names = [f"cam{place}" for place in range(16)]
+    arrivals = {name: regular(25, 60, place * 0.0021) for place, name in enumerate(names)}
+    streams = [camera(name) for name in names]
+    run = World(streams, arrivals, lambda now_s, n: n / (20 if now_s < 8 else 80), threads=2)
+    outcome = run.run()
+    served = outcome.between(25, 60)
+    assert served.total() > 0.9 * 2 * 80 * 35
+    assert outcome.latency_s(0.99, 25, 60) < 0.4
+    assert max(served.values()) - min(served.values()) <= 0.1 * max(served.values())
 
 
 def test_files_and_streams_that_block_never_give_way() -> None:

@@ -14,9 +14,12 @@ from pipeline.core.messages import EndOfStreamMessage, FrameMessage, decode
 from pipeline.core.picture import Picture
 from pipeline.flow import Flow
 from pipeline.outlet import Outlet
-from pipeline.stream import StreamEnded
-from pipeline.telemetry import StreamAccount, StreamReport
+from pipeline.pixels import Pixels
+from pipeline.route import Route
+from pipeline.stream_changes import StreamEnded
+from pipeline.telemetry import StreamReport
 from sinks.memory import MemorySink
+from tests.pipeline.load_world import idle_stream
 from tests.pipeline.test_compose import composer
 from tests.stages.sources.clips import encode
 
@@ -73,21 +76,21 @@ async def test_under_load_frames_stay_fresh_and_low_priorities_give_way(tmp_path
 
 def test_the_end_is_told_though_the_last_frame_was_late() -> None:
     """It is dropped after the stream has told its end, and gives no result that would tell it."""
-    account = StreamAccount("gate")
     detector = ScriptedDetector(("person",), lambda picture: Detections.empty())
-    flow = Flow(detector, BatchConfig(), SystemClock())
-    flow.composers = {"gate": composer(account)}
     outlet = Outlet(MemorySink(), 10, "block", SystemClock())
-    flow.outlets = [outlet]
+    flow = Flow(detector, BatchConfig(), SystemClock(), [outlet])
+    stream = idle_stream(flow)
+    account = stream.account
+    flow.enter(Route(stream, composer(account), Pixels()))
     seq = account.decode()
     flow.tell(StreamEnded("gate", 0, None))
-    publishing = threading.Thread(target=flow.publish, daemon=True)
+    publishing = threading.Thread(target=flow.publish.run, daemon=True)
     publishing.start()
     deadline_s = time.monotonic() + 10
-    while not flow._ending and time.monotonic() < deadline_s:
+    while not flow.publish._ending and time.monotonic() < deadline_s:
         publishing.join(0.001)
     account.drop(seq, "late")
-    flow._inbox.close()
+    flow.inbox.close()
     publishing.join(10)
     end = decode(outlet.channel.take(10, 0)[-1].body)
     assert isinstance(end, EndOfStreamMessage)

@@ -60,33 +60,49 @@ def test_every_way_out_of_pixels_is_known() -> None:
     assert held == set(WAYS_OUT)
 
 
-PIXELS = {
-    f"{holder}.{pixels}"
-    for holder in ("frame", "item", "picture")
-    for pixels in ("image", "picture", "rgb")
-}
+def attributes(path: Path) -> set[str]:
+    """All that is read of something in a file, as it is written: `frame.picture`."""
+    return {
+        ast.unparse(n)
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, ast.Attribute)
+    }
+
+
+RAW = {f"{holder}.picture" for holder in ("frame", "item")}
 
 
 def test_raw_pixels_are_taken_from_a_frame_in_one_place_only() -> None:
-    """Behind the detector, a picture is private or gone: only `Flow._result` takes it along, and
-    only `Pixels.publish` opens what it took."""
+    """Behind the detector, a picture is private or gone: only `Detect._result` takes it along, only
+    `Pixels.publish` gets what it took, and of that only `PrivatePicture` makes pixels."""
     users = {}
-    for path in (ROOT / "pipeline").rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        found = [ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
-        used = sorted(PIXELS.intersection(found))
+    for path in (*(ROOT / "pipeline").rglob("*.py"), ROOT / "stages/privacy.py"):
+        found = attributes(path)
+        used = sorted((found & RAW) | {one for one in found if one.endswith(".rgb")})
         if used:
             users[path.relative_to(ROOT).as_posix()] = used
     assert users == {
         "pipeline/bench/child/prepare.py": ["frame.picture"],  # to be timed
-        "pipeline/flow.py": ["frame.picture", "item.picture"],  # to the detector, and to Pixels
+        "pipeline/core/frame.py": ["self.picture.rgb"],  # `Frame.image`, see below
+        "pipeline/detect.py": ["frame.picture"],  # to the detector, and on its way to Pixels
         "pipeline/intake.py": ["frame.picture"],  # to the gate, which tells rest from motion
-        "pipeline/picture_outlet.py": ["picture.image"],  # from Pixels, drawn upon
-        "pipeline/pixels.py": ["picture.rgb"],  # made private there
+        "pipeline/picture_outlet.py": ["drawing.picture.rgb"],  # a PrivatePicture
+        "pipeline/pixels.py": ["private.rgb"],  # a PrivatePicture
+        "pipeline/publish.py": ["item.picture"],  # to Pixels
         "pipeline/stream.py": ["frame.picture"],  # to the health check, which gives numbers
         "pipeline/workers/layout.py": ["picture.rgb"],  # to memory of two processes
         "pipeline/workers/serving.py": ["frame.picture"],  # from one to the other
+        "stages/privacy.py": ["self._pixels.rgb"],  # made private there
     }
+    assert not any("frame.image" in attributes(path) for path in (ROOT / "pipeline").rglob("*.py"))
+
+
+def test_nothing_reaches_into_a_private_picture() -> None:
+    """Its raw picture is for itself: whoever has one can get private pixels only."""
+    holders = ("private", "picture", "drawing.picture")
+    for folder in ("pipeline", "stages", "sinks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert attributes(path).isdisjoint({f"{one}._pixels" for one in holders}), path
 
 
 def checked(index: int, width: int, height: int) -> U8:

@@ -226,6 +226,30 @@ def test_a_sink_with_a_fault_is_opened_anew_and_gets_again_what_it_did_not_confi
     assert outlet.report.acknowledged == 1000
 
 
+class TornSpool(Spool):
+    """Stores three messages, then fails as no spool should."""
+
+    def append(self, messages: Sequence[Outgoing]) -> int:
+        if self.account()[0].produced:
+            raise RuntimeError("no spool raises this")
+        return super().append(messages[:3])
+
+
+def test_what_a_spool_that_fails_cannot_store_is_counted_as_failed(tmp_path: Path) -> None:
+    sink = MemorySink()
+    spool = TornSpool(tmp_path, SpoolSettings(), sink.name)
+    outlet = SpooledOutlet(sink, spool, 1000, "block", SystemClock(), WITHIN_S)
+    offer(outlet, range(10))
+    with running(outlet):
+        pass
+    report = outlet.report
+    assert (report.acknowledged, report.dropped) == (3, {"failed": 7})
+    assert report.error == (
+        "sink 'memory': unexpected RuntimeError: no spool raises this: messages: 7 dropped (failed)"
+    )
+    check_identity(report)
+
+
 def test_an_abort_leaves_everything_in_the_spool(tmp_path: Path) -> None:
     outlet = make(MemorySink(failures=repeat(AWAY)), tmp_path)
     with running(outlet):

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.config_file import parse_config
 from pipeline.connection import Patience
+from pipeline.core.backoff import Backoff
+from pipeline.core.clock import SystemClock
 from pipeline.core.errors import (
     DecodeError,
     SourceDenied,
@@ -20,15 +22,8 @@ from pipeline.core.errors import (
 )
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.picture import RgbPicture
-from pipeline.stream import (
-    MOST_HUNG,
-    Stream,
-    StreamChange,
-    StreamDown,
-    StreamEnded,
-    StreamUp,
-)
-from pipeline.supervise import Backoff
+from pipeline.stream import MOST_HUNG, Stream
+from pipeline.stream_changes import StreamChange, StreamDown, StreamEnded, StreamUp
 from pipeline.telemetry import Connections
 from stages.base import Counts
 
@@ -90,7 +85,9 @@ def live(
         return ScriptedSource(epoch, first_seq, *next(script))
 
     backoff = Backoff(1e-6, 1e-6, random.Random(0))
-    stream = Stream(config, make, threading.Condition(), told.append, backoff, denied)
+    stream = Stream(
+        config, make, threading.Condition(), told.append, SystemClock(), backoff, denied
+    )
     return stream, told, lambda: stream.lane.take(100)
 
 

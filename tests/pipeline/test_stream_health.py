@@ -13,6 +13,7 @@ from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.config_file import parse_config
 from pipeline.core.arrays import U8
+from pipeline.core.clock import SystemClock
 from pipeline.core.detections import Detections
 from pipeline.core.frame import Frame
 from pipeline.core.messages import (
@@ -22,7 +23,8 @@ from pipeline.core.messages import (
     StreamStatusMessage,
     decode,
 )
-from pipeline.stream import Stream, StreamChange, StreamEnded, StreamHealth
+from pipeline.stream import Stream
+from pipeline.stream_changes import StreamChange, StreamEnded, StreamHealth
 from pipeline.telemetry import StreamReport
 from sinks.memory import MemorySink
 from stages.base import Counts
@@ -154,7 +156,9 @@ def test_a_camera_that_gives_damage_only_is_told_and_accounted_for() -> None:
         if isinstance(change, StreamHealth):
             stream.stop()
 
-    stream = Stream(config, lambda epoch, seq: OnlyDamage(), threading.Condition(), tell)
+    stream = Stream(
+        config, lambda epoch, seq: OnlyDamage(), threading.Condition(), tell, SystemClock()
+    )
     stream.run()
     changes = [told.change for told in told_changes if isinstance(told, StreamHealth)]
     assert [(change.condition, change.active) for change in changes] == [

@@ -1,11 +1,16 @@
 """Pauses between tries, and how often a fault is told."""
 
+import logging
 import random
+import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.supervise import Backoff, Repeats
+from pipeline.core.backoff import Backoff
+from pipeline.core.errors import Backpressure, Rejected, SinkUnavailable
+from pipeline.supervise import Repeats, Retries
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.floats(0, 1))
@@ -32,3 +37,47 @@ def test_a_repeated_fault_is_said_at_first_and_then_once_in_a_while() -> None:
     assert repeats.note("lost") == " (3 more like it since this was last said)"
     now_s = 600.0
     assert repeats.note("lost") == ""
+
+
+class Pauses(threading.Event):
+    """Notes for how long it is waited for, and lets nobody wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited_s.append(timeout or 0.0)
+        return False
+
+
+def test_a_sink_is_tried_again_soon_where_it_is_away_and_as_it_says_where_it_is_busy() -> None:
+    retries, over = Retries(lambda: 0.0), Pauses()
+    for _ in range(30):
+        retries.pause(SinkUnavailable("hook", "is away"), over)
+    retries.pause(Backpressure("hook", "is busy", retry_after_s=7.0), over)
+    retries.pause(Rejected("hook", "wrong password"), over)
+    retries.pause(Rejected("hook", "wrong password"), over, most_s=0.1)
+    retries.pause(Backpressure("hook", "is busy", retry_after_s=-1.0), over)
+    assert 0.1 <= over.waited_s[0] <= 0.2
+    assert all(2.5 <= pause_s <= 5.0 for pause_s in over.waited_s[10:30])
+    assert over.waited_s[30] == 7.0
+    assert 0.5 <= over.waited_s[31] <= 1.0
+    assert over.waited_s[32:] == [0.1, 0.0]
+    assert retries.trouble == "sink 'hook': is busy"
+    retries.succeed()
+    assert retries.trouble is None
+    retries.pause(SinkUnavailable("hook", "is away"), over)
+    assert over.waited_s[-1] <= 0.2
+
+
+def test_the_failures_of_a_sink_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now_s = 0.0
+    retries, over = Retries(lambda: now_s), Pauses()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(100):
+            retries.pause(SinkUnavailable("hook", "is away"), over)
+        now_s = 60.0
+        retries.pause(SinkUnavailable("hook", "is away"), over)
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1].endswith("(99 more like it since this was last said)")

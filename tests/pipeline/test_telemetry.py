@@ -6,8 +6,8 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.backoff import Backoff
 from pipeline.core.messages import DropReason
-from pipeline.supervise import Backoff
 from pipeline.telemetry import Report, SinkReport, StreamAccount, StreamReport
 
 Fate = DropReason | Literal["publish"]

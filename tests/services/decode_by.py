@@ -10,13 +10,14 @@ from typing import get_args
 from pipeline.core.errors import SourceError
 from stages.base import Hwaccel
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 
 
 def main() -> None:
     """Prints one line of JSON."""
     path, word = sys.argv[1:]
     asked: Hwaccel = next(kind for kind in get_args(Hwaccel) if kind == word)
-    source, error = FileSource("clip", path, hwaccel=asked), None
+    source, error = FileSource("clip", path, Reading(hwaccel=asked)), None
     frames = []
     try:
         frames = list(source.frames())

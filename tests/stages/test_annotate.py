@@ -1,5 +1,6 @@
 """Drawing: a copy, inside the picture, where it belongs, at every size."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,9 @@ from pipeline.core.arrays import U8, Bool
 from pipeline.core.detections import Detections
 from pipeline.core.geometry import Line
 from pipeline.core.tracks import Tracks
-from stages.annotate import colour_of, draw
-from stages.zones import LineCounter, ZonePicture
+from stages import annotate
+from stages.annotate import LinePicture, Scene, colour_of
+from stages.zones import LineCounter, LineTotals, ZonePicture
 
 LABELS = ("person", "bicycle", "car")
 
@@ -31,6 +33,19 @@ def _tracks(*boxes: tuple[float, float, float, float], class_id: int = 2) -> Tra
 
 def _grey(height: int = 270, width: int = 480) -> U8:
     return np.full((height, width, 3), 90, np.uint8)
+
+
+def draw(
+    image: U8,
+    tracks: Tracks,
+    labels: Sequence[str],
+    lines: Sequence[LineTotals] = (),
+    caption: str = "",
+    detections: Detections | None = None,
+    zones: Sequence[ZonePicture] = (),
+) -> U8:
+    pictures = [LinePicture.of(line) for line in lines]
+    return annotate.draw(image, Scene(tracks, labels, pictures, zones, caption, detections))
 
 
 def _touched(before: U8, after: U8) -> Bool:
@@ -84,6 +99,17 @@ def test_a_line_shows_its_counts() -> None:
     changed = np.argwhere(_touched(empty, counted))
     assert len(changed)
     assert (changed[:, 0] < 205).all(), "more than the text changed"
+
+
+def test_a_line_is_drawn_with_the_counts_of_its_moment() -> None:
+    """A picture may wait for its turn while the line goes on counting."""
+    counter = LineCounter(Line("gate", (50, 200), (400, 200)))
+    scene = Scene(Tracks.empty(), LABELS, [LinePicture.of(counter)])
+    at_once = annotate.draw(_grey(), scene)
+    for time_ns, top in enumerate((100, 190)):
+        counter.update(_tracks((200, top, 220, top + 50)), time_ns)
+    assert counter.counts == {"in": 1, "out": 0}
+    np.testing.assert_array_equal(annotate.draw(_grey(), scene), at_once)
 
 
 SQUARE = np.array([(150, 100), (350, 100), (350, 220), (150, 220)], np.float64)

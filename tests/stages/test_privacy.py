@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
+from pipeline.core.picture import RgbPicture
 from pipeline.core.tracks import Tracks
 from stages.privacy import HOLD_S, MOST_BOXES, Hidden, Shade, person_classes
 
@@ -69,7 +70,7 @@ def test_a_person_is_hidden_whatever_the_score(score: float) -> None:
 def test_what_is_left_of_a_person_is_a_few_cells() -> None:
     one = shade()
     one.see(info(0), found(STANDING), Tracks.empty())
-    hidden = one.hide(NOISE)
+    hidden = one.hide(RgbPicture(NOISE)).rgb()
     left, top, right, bottom = (int(v) for v in STANDING)
     region = hidden[top:bottom, left:right].reshape(-1, 3)
     assert len(np.unique(region, axis=0)) <= 40  # of 7000 pixels of noise
@@ -79,7 +80,7 @@ def test_what_is_left_of_a_person_is_a_few_cells() -> None:
 def test_the_rest_of_the_picture_and_the_given_one_stay_as_they_are() -> None:
     one, before = shade(), NOISE.copy()
     one.see(info(0), found(STANDING), Tracks.empty())
-    hidden = one.hide(NOISE)
+    hidden = one.hide(RgbPicture(NOISE)).rgb()
     assert np.array_equal(NOISE, before)
     outside = np.ones(NOISE.shape[:2], bool)
     for left, top, right, bottom in one.regions(*SIZE):
@@ -91,7 +92,17 @@ def test_the_rest_of_the_picture_and_the_given_one_stay_as_they_are() -> None:
 def test_nobody_there_costs_no_copy() -> None:
     one = shade()
     one.see(info(0), found(STANDING, class_id=CAR), Tracks.empty())
-    assert one.hide(NOISE) is NOISE
+    assert one.hide(RgbPicture(NOISE)).rgb() is NOISE
+
+
+def test_people_are_hidden_where_they_were_however_late_the_pixels_are_asked_for() -> None:
+    one = shade()
+    one.see(info(0), found(STANDING), Tracks.empty())
+    private = one.hide(RgbPicture(NOISE))
+    at_once = one.hide(RgbPicture(NOISE)).rgb()
+    one.see(info(100), Detections.empty(), Tracks.empty())  # he is gone
+    assert np.array_equal(private.rgb(), at_once)
+    assert private.rgb() is private.rgb()
 
 
 def test_a_predicted_track_is_hidden_without_a_detection() -> None:

@@ -18,7 +18,7 @@ from detectors.engines.tensorrt.plan import Typing
 from pipeline.core.errors import EngineLoadError
 from pipeline.core.log import get_logger
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 MIB = 2**20
 FLAGS_OF: dict[Precision, tuple[str, ...]] = {"int8": ("INT8", "FP16"), "fp16": ("FP16",)}
 
@@ -97,7 +97,7 @@ class Builder:
                 raise EngineLoadError(f"model {source.where}: the build was stopped") from error
             if not self._flags(options.precision):
                 raise
-            _LOG.warning("%s; trying the builder's flags instead of strong typing", error)
+            log.warning("%s; trying the builder's flags instead of strong typing", error)
             return self._build(source, options, timings, "flags")
 
     def _build(
@@ -172,7 +172,7 @@ class Builder:
             cache = config.create_timing_cache(content)
             if cache is not None and config.set_timing_cache(cache, False):
                 return cache
-            _LOG.warning("TensorRT refuses the timing cache; starting an empty one")
+            log.warning("TensorRT refuses the timing cache; starting an empty one")
         raise EngineLoadError("engine tensorrt: TensorRT takes not even an empty timing cache")
 
     def _flags(self, precision: Precision) -> list[Any]:

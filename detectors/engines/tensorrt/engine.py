@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from detectors.engines.tensorrt.stream import Stream
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 ENOUGH_INT8 = 0.9
 
 
@@ -145,4 +145,4 @@ def _check_int8(plan: Plan, where: str) -> None:
             f"convolutions in INT8 on {plan.gpu}; give its FP32 file, with precision fp16"
         )
     if share.value < ENOUGH_INT8:
-        _LOG.warning("model %s: only %s in INT8; see eyrie model inspect", where, share)
+        log.warning("model %s: only %s in INT8; see eyrie model inspect", where, share)

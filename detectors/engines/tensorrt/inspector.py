@@ -23,7 +23,6 @@ _TYPES: tuple[tuple[str, Precision], ...] = (
     (r"\b(fp16|half|float16)\b", "fp16"),
     (r"\b(fp32|float32|float)\b", "fp32"),
 )
-_IO_LISTS = ("I/O Tensors", "Bindings")
 _TYPE_KEYS = ("Datatype", "DataType", "Format/Datatype")
 
 
@@ -62,13 +61,6 @@ def layers(information: str) -> list[EngineLayer]:
     """The layers in the order in which they run. Raises `EngineLoadError` for what is not the
     inspector's JSON."""
     return [_layer(one) for one in _parsed(information)["Layers"]]
-
-
-def io_tensors(information: str) -> list[str]:
-    """The names of the plan's inputs and outputs. Raises `EngineLoadError`."""
-    said = _parsed(information)
-    tensors: list[Any] = next((said[key] for key in _IO_LISTS if key in said), [])
-    return [str(one.get("Name", "")) if isinstance(one, dict) else str(one) for one in tensors]
 
 
 def int8_share(found: Sequence[EngineLayer], planned: Sequence[str]) -> Int8Share:

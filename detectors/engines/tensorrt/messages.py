@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from pipeline.core.log import get_logger, one_line
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 _LEVELS = {
     "INTERNAL_ERROR": logging.ERROR,
     "ERROR": logging.ERROR,
@@ -57,7 +57,7 @@ def make_logger(trt: Any, complaints: Complaints) -> Any:
             if level >= logging.ERROR:
                 complaints.add(one_line(msg))
             if level > logging.NOTSET:
-                _LOG.log(level, "TensorRT: %s", one_line(msg))
+                log.log(level, "TensorRT: %s", one_line(msg))
 
     return Bridge()
 

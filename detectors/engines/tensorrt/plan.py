@@ -20,7 +20,7 @@ from detectors.base import Precision
 from pipeline.core.errors import EngineLoadError
 from pipeline.core.log import get_logger, one_line
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 MAGIC = b"EYRIE TENSORRT PLAN 1\n"
 _LENGTH = struct.Struct("<I")
 _OTHER = "is no plan that eyrie model build made"
@@ -136,14 +136,14 @@ class PlanCache:
         try:
             plan = read(path)
         except FileNotFoundError:
-            _LOG.info("no plan for %s yet: building one, which takes minutes", stem)
+            log.info("no plan for %s yet: building one, which takes minutes", stem)
             return None
         except (PlanError, OSError) as error:
-            _LOG.warning("%s; building anew", error)
+            log.warning("%s; building anew", error)
             return None
         differences = plan.key.differences(key)
         if differences:
-            _LOG.warning("plan %s: is for %s; building anew", path, differences)
+            log.warning("plan %s: is for %s; building anew", path, differences)
             return None
         return plan
 
@@ -153,7 +153,7 @@ class PlanCache:
         try:
             write(path, plan)
         except OSError as error:
-            _LOG.warning("plan %s: not kept (%s): the next start builds it again", path, error)
+            log.warning("plan %s: not kept (%s): the next start builds it again", path, error)
             return None
         return path
 
@@ -164,11 +164,11 @@ class PlanCache:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            _LOG.warning("timing cache: %s; starting an empty one", one_line(str(error)))
+            log.warning("timing cache: %s; starting an empty one", one_line(str(error)))
             return b""
         digest, timings = content[:32], content[32:]
         if hashlib.sha256(timings).digest() != digest:
-            _LOG.warning("timing cache %s: is damaged; starting an empty one", self.folder)
+            log.warning("timing cache %s: is damaged; starting an empty one", self.folder)
             return b""
         return timings
 
@@ -177,7 +177,7 @@ class PlanCache:
         try:
             write_whole(self._timing_path(key), hashlib.sha256(timings).digest() + timings)
         except OSError as error:
-            _LOG.warning("timing cache: not kept (%s)", one_line(str(error)))
+            log.warning("timing cache: not kept (%s)", one_line(str(error)))
 
     def _timing_path(self, key: PlanKey) -> Path:
         return self.folder / f"timing-{key.tensorrt}-{key.architecture}.cache"

@@ -20,7 +20,7 @@ from pipeline.core.log import get_logger
 if TYPE_CHECKING:
     from detectors.quantize.graph import Graph
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 ENGINE_NAME = "tensorrt-cuda"
 
 
@@ -74,7 +74,7 @@ def build_plan(
         information=Loader(platform.trt, path.name).information(built.engine),
     )
     kept = cache.keep(plan, path.stem)
-    _LOG.info("built %s for %s (%s typing): %s", path.name, plan.gpu, plan.typing, kept)
+    log.info("built %s for %s (%s typing): %s", path.name, plan.gpu, plan.typing, kept)
     return plan
 
 

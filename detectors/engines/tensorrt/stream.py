@@ -12,7 +12,7 @@ from pipeline.core.log import get_logger, one_line
 if TYPE_CHECKING:
     import torch
 
-_LOG = get_logger(__name__)
+log = get_logger(__name__)
 MIB = 2**20
 
 Work = Callable[[], None]
@@ -85,7 +85,7 @@ class TorchStream:
             ):
                 work()
         except (RuntimeError, EngineRunError) as error:
-            _LOG.warning("no CUDA graph (%s): kernels are launched singly", one_line(str(error)))
+            log.warning("no CUDA graph (%s): kernels are launched singly", one_line(str(error)))
             return work
         replay: Work = graph.replay
         return replay

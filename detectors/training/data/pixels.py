@@ -5,37 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from pipeline.core.arrays import U8
+from pipeline.core.picture_files import Unreadable, read_picture
 
 CACHE_BYTES = 1_500_000_000
-
-JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 def read_image(path: Path) -> U8:
     """The picture as (H, W, 3) uint8 RGB, turned upright as its EXIF says.
 
     Raises ValueError, naming the file, when it cannot be read or decoded or its end is missing.
-    A JPEG that is damaged between its ends counts as good, as its decoder has it.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
-    if data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN):
-        raise ValueError(f"{path}: not a readable picture: its end is missing")
-    image = None
-    try:
-        if data:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:  # larger than OpenCV decodes
-        raise ValueError(f"{path}: not a readable picture: {error.err}") from error
-    if image is None:
-        raise ValueError(f"{path}: not a readable picture")
-    return image  # type: ignore[return-value]
+        return read_picture(path)
+    except Unreadable as error:
+        raise ValueError(f"{path}: not a readable picture: {error}") from error
 
 
 def picture_size(path: Path) -> tuple[int, int]:

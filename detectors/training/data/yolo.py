@@ -20,9 +20,9 @@ from detectors.training.data.files import class_name, is_file, is_there, read_te
 from detectors.training.data.labels import Labels, Size
 from detectors.training.data.pixels import picture_size
 from pipeline.core.errors import ConfigError
+from pipeline.core.picture_files import PICTURE_SUFFIXES
 
 DESCRIPTION = "data.yaml"
-SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"])
 
 # PyYAML lets through what Python says of a tag or a date with nonsense after it.
 MALFORMED = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
@@ -64,7 +64,9 @@ class _Description:
             if place.suffix == ".txt":
                 yield from self._listed(place)
             else:
-                yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+                yield from sorted(
+                    p for p in place.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES
+                )
 
     def _sources(self, key: str) -> list[str]:
         said = self._said.get(key) or []

@@ -18,7 +18,7 @@ from pipeline.config import PipelineConfig
 from pipeline.config_file import load_config
 from pipeline.core.errors import EyrieError
 from pipeline.memory import share_one_heap
-from pipeline.open_detector import engine_options, make_detector
+from pipeline.open_detector import make_run_detector
 
 
 class Incomplete(EyrieError):
@@ -45,9 +45,7 @@ def open_detector(config: PipelineConfig, job: Job) -> Detector:
     """What `Pipeline` would open by itself, after its first picture; without a model, `NoModel`."""
     if job.model is None:
         return NoModel(job, follows=config.model.input_shape == "follow")
-    model, tracking = config.model, config.tracking
-    least = min(model.score_threshold, tracking.low_score if tracking.enabled else 1.0)
-    detector = make_detector(model, least, engine_options(config))
+    detector = make_run_detector(config)
     detector.warm_up(config.batch.size)
     detector.detect([np.zeros((job.picture_height, job.picture_width, 3), np.uint8)])
     return detector

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipeline.cli.faults import guarded
 from pipeline.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,28 +34,24 @@ def build(
     level: Annotated[int, typer.Option(min=0, max=5, help="How long it may search.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Also write the plan to this file.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where plans are kept.")] = None,
-) -> None:
+) -> int:
     """Build a model for this machine's GPU with TensorRT, and keep it for later starts."""
+    from detectors.engines.tensorrt.builder import BuildOptions
+    from detectors.engines.tensorrt.platform import Platform
+    from detectors.engines.tensorrt.preparation import choose_precision
+    from detectors.yolo_nas.detector import resolve
 
-    def work() -> int:
-        from detectors.engines.tensorrt.builder import BuildOptions
-        from detectors.engines.tensorrt.platform import Platform
-        from detectors.engines.tensorrt.preparation import choose_precision
-        from detectors.yolo_nas.detector import resolve
-
-        if best_batch > max_batch:
-            raise ConfigError("--best-batch", f"{best_batch} is more than --max-batch {max_batch}")
-        path = resolve(model)
-        options = BuildOptions(
-            precision=choose_precision(path, precision),
-            max_batch=max_batch,
-            best_batch=best_batch,
-            workspace_mib=workspace_mib,
-            level=level,
-        )
-        return build_and_tell(path, options, Platform.find(), out, cache)
-
-    guarded(work)
+    if best_batch > max_batch:
+        raise ConfigError("--best-batch", f"{best_batch} is more than --max-batch {max_batch}")
+    path = resolve(model)
+    options = BuildOptions(
+        precision=choose_precision(path, precision),
+        max_batch=max_batch,
+        best_batch=best_batch,
+        workspace_mib=workspace_mib,
+        level=level,
+    )
+    return build_and_tell(path, options, Platform.find(), out, cache)
 
 
 def build_and_tell(

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Engine, InPrecision, Sha256, engine_options
+from pipeline.cli.options import (
+    AcceptLicence,
+    AnyModel,
+    BatchSize,
+    FileEngine,
+    FilePrecision,
+    Sha256,
+    engine_options,
+)
 
 if TYPE_CHECKING:
-    from detectors.base import Precision
-    from detectors.engines.options import EngineChoice
     from detectors.evaluation import Evaluation, Scores
     from detectors.training.data import Dataset
     from detectors.yolo_nas.predict import YoloNAS
@@ -33,79 +38,39 @@ HEADS = {
 SHOWN_CLASSES = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The arguments of `eyrie model evaluate`, as its help explains them."""
+    """Which model is judged, on which pictures, and what counts as a box."""
 
-    model: str
-    data: str
-    split: str
-    images: Path | None
-    conf: float
-    iou: float
-    batch_size: int
-    limit: int | None
-    json_file: Path | None
-    engine: EngineChoice | None
-    precision: Precision | None
-    accept_licence: bool
-    sha256: str | None
-    quiet: bool
-
-
-def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="A bundled model, or a .pth or .onnx file, or its URL.")
-    ],
+    model: AnyModel
     data: Annotated[
         str,
         typer.Option(help="A folder with index.jsonl, data.yaml or annotations/, or such a file."),
-    ],
-    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
+    ]
+    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val"
     images: Annotated[
         Path | None, typer.Option(help="Folder of the pictures of a COCO file (default: found).")
-    ] = None,
-    conf: Annotated[
-        float, typer.Option(min=0, max=1, help="Least score of a box that counts.")
-    ] = 0.01,
+    ] = None
+    conf: Annotated[float, typer.Option(min=0, max=1, help="Least score of a box that counts.")] = (
+        0.01
+    )
     iou: Annotated[
         float, typer.Option(min=0, max=1, help="Boxes that overlap a better one by more are cut.")
-    ] = 0.65,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 8,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only N pictures, evenly spread.")
-    ] = None,
+    ] = 0.65
+    batch_size: BatchSize = 8
+    limit: Annotated[int | None, typer.Option(min=1, help="Only N pictures, evenly spread.")] = None
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
-    ] = None,
-    engine: Engine = None,
-    precision: InPrecision = None,
-    accept_licence: AcceptLicence = False,
-    sha256: Sha256 = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-) -> None:
+    ] = None
+    engine: FileEngine = None
+    precision: FilePrecision = None
+    accept_licence: AcceptLicence = False
+    sha256: Sha256 = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False
+
+
+def evaluate(request: Request) -> int:
     """Average precision of a model by COCO's rules, each class only where it is labelled."""
-    request = Request(
-        model,
-        data,
-        split,
-        images,
-        conf,
-        iou,
-        batch_size,
-        limit,
-        json_file,
-        engine,
-        precision,
-        accept_licence,
-        sha256,
-        quiet,
-    )
-    guarded(lambda: run_evaluate(request))
-
-
-def run_evaluate(request: Request) -> int:
-    """Evaluate, print the table, write the file; 0. Raises what `guarded` makes one line of."""
     from detectors.evaluation import EVALUATION_RULE
     from detectors.training.data import read_dataset
     from detectors.yolo_nas.predict import YoloNAS

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Sha256
+from pipeline.cli.options import AcceptLicence, Sha256
 
 
 def export(
@@ -32,21 +31,17 @@ def export(
     ] = False,
     accept_licence: AcceptLicence = False,
     sha256: Sha256 = None,
-) -> None:
+) -> int:
     """Fuse a checkpoint and write it as ONNX, verified against the checkpoint."""
+    from detectors.export import export as write
+    from detectors.yolo_nas.checkpoint import read
 
-    def work() -> int:
-        from detectors.export import export as write
-        from detectors.yolo_nas.checkpoint import read
-
-        loaded = read(checkpoint, accept_licence=accept_licence, sha256=sha256)
-        path = out or _beside(checkpoint)
-        said = _figures(metrics) if metrics else {}
-        write(loaded, path, _sides(size), {"command": note, "metrics": said}, half)
-        typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
-        return 0
-
-    guarded(work)
+    loaded = read(checkpoint, accept_licence=accept_licence, sha256=sha256)
+    path = out or _beside(checkpoint)
+    said = _figures(metrics) if metrics else {}
+    write(loaded, path, _sides(size), {"command": note, "metrics": said}, half)
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    return 0
 
 
 def _figures(path: Path) -> Any:

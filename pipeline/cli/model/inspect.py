@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.faults import guarded
+from pipeline.cli.options import AsJson
 from pipeline.core.errors import EngineLoadError
 from pipeline.core.log import one_line
 
@@ -23,23 +23,19 @@ def inspect(
     model: Annotated[
         str, typer.Argument(help="A bundled model, an ONNX file, or a plan of eyrie model build.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-) -> None:
+    as_json: AsJson = False,
+) -> int:
     """Print the precision of each layer: what an ONNX file plans, or what a plan runs, and how."""
+    from detectors.engines.tensorrt.plan import is_plan
+    from detectors.yolo_nas.detector import resolve
 
-    def work() -> int:
-        from detectors.engines.tensorrt.plan import is_plan
-        from detectors.yolo_nas.detector import resolve
-
-        path = resolve(model)
-        made = of_plan(path) if is_plan(path) else of_onnx(path)
-        if as_json:
-            typer.echo(json.dumps(asdict(made), indent=2))
-        else:
-            _print(made)
-        return 0
-
-    guarded(work)
+    path = resolve(model)
+    made = of_plan(path) if is_plan(path) else of_onnx(path)
+    if as_json:
+        typer.echo(json.dumps(asdict(made), indent=2))
+    else:
+        _print(made)
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,22 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Engine, InPrecision, Sha256, engine_options
+from pipeline.cli.options import (
+    AcceptLicence,
+    AnyModel,
+    BatchSize,
+    Classes,
+    FileEngine,
+    FilePrecision,
+    Sha256,
+    engine_options,
+    names,
+)
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
+from pipeline.core.picture_files import is_video
 
 if TYPE_CHECKING:
-    from detectors.base import Precision
-    from detectors.engines.options import EngineChoice
     from detectors.yolo_nas.inputs import Picture
     from detectors.yolo_nas.predict import (
         ImageDetectionPrediction,
@@ -34,66 +42,67 @@ LINES = "predictions.jsonl"
 Tick = Callable[[], object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The arguments of `eyrie model predict`, as its help explains them."""
+    """In what is detected, by which model, and what is written of it."""
 
-    model: str
-    sources: Sequence[str]
-    out: Path
-    conf: float | None
-    iou: float | None
-    class_agnostic: bool
-    batch_size: int
-    classes: str | None
-    save_images: bool
-    engine: EngineChoice | None
-    precision: Precision | None
-    accept_licence: bool
-    sha256: str | None
-    quiet: bool
-
-
-def predict(
-    model: Annotated[
-        str, typer.Argument(help="A bundled model, or a .pth or .onnx file, or its URL.")
-    ],
+    model: AnyModel
     sources: Annotated[
         list[str], typer.Argument(help="Pictures, folders, videos, globs, URLs of pictures.")
-    ],
+    ]
     out: Annotated[Path, typer.Option(help=f"Folder for {LINES} and what is drawn.")] = Path(
         "predictions"
-    ),
+    )
     conf: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least score (default: the model's).")
-    ] = None,
+    ] = None
     iou: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Overlap above which the lesser of two boxes is cut."),
-    ] = None,
+    ] = None
     class_agnostic: Annotated[
         bool,
         typer.Option("--class-agnostic", help="One box an object: cut those of other classes too."),
-    ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 32,
-    classes: Annotated[
-        str | None, typer.Option(help="Keep only these, such as person,car.")
-    ] = None,
+    ] = False
+    batch_size: BatchSize = 32
+    classes: Classes = None
     save_images: Annotated[
         bool, typer.Option(help="Write pictures and videos with boxes drawn.")
-    ] = True,
-    engine: Engine = None,
-    precision: InPrecision = None,
-    accept_licence: AcceptLicence = False,
-    sha256: Sha256 = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
-) -> None:
+    ] = True
+    engine: FileEngine = None
+    precision: FilePrecision = None
+    accept_licence: AcceptLicence = False
+    sha256: Sha256 = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False
+
+
+def predict(request: Request) -> int:
     """Detect in pictures and videos; draw what is found, and write it as JSON lines."""
-    request = Request(
-        model, sources, out, conf, iou, class_agnostic, batch_size, classes, save_images,
-        engine, precision, accept_licence, sha256, quiet,
-    )  # fmt: skip
-    guarded(lambda: run_predict(request))
+    from detectors.yolo_nas.predict import YoloNAS
+
+    pictures, videos = _sorted_out(request)
+    model = YoloNAS.load(
+        request.model,
+        accept_licence=request.accept_licence,
+        sha256=request.sha256,
+        options=engine_options(request.engine, request.precision, request.batch_size),
+    )
+    wanted = _wanted(request.classes, model.class_names)
+    began_s = time.monotonic()
+    request.out.mkdir(parents=True, exist_ok=True)
+    with (request.out / LINES).open("w", encoding="utf-8") as lines:
+        writer = _Writer(model, request, wanted, lines)
+        with _progress(request.quiet, len(pictures)) as tick:
+            writer.pictures(pictures, tick)
+        for video in videos:
+            with _progress(request.quiet, None, video.name) as tick:
+                writer.video(video, tick)
+    for fault in writer.account.unreadable:
+        typer.echo(f"eyrie: {one_line(fault)}", err=True)
+    if not request.quiet:
+        line = writer.account.line(time.monotonic() - began_s)
+        typer.echo(f"{line}; see {one_line(str(request.out / LINES))}")
+    return 1 if writer.account.unreadable else 0
 
 
 @dataclass(slots=True)
@@ -123,39 +132,9 @@ def _counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
-def run_predict(request: Request) -> int:
-    """Predict and write everything; 0, or 1 when something could not be read."""
-    from detectors.yolo_nas.predict import YoloNAS
-
-    pictures, videos = _sorted_out(request)
-    model = YoloNAS.load(
-        request.model,
-        accept_licence=request.accept_licence,
-        sha256=request.sha256,
-        options=engine_options(request.engine, request.precision, request.batch_size),
-    )
-    wanted = _wanted(request.classes, model.class_names)
-    began_s = time.monotonic()
-    request.out.mkdir(parents=True, exist_ok=True)
-    with (request.out / LINES).open("w", encoding="utf-8") as lines:
-        writer = _Writer(model, request, wanted, lines)
-        with _progress(request.quiet, len(pictures)) as tick:
-            writer.pictures(pictures, tick)
-        for video in videos:
-            with _progress(request.quiet, None, video.name) as tick:
-                writer.video(video, tick)
-    for fault in writer.account.unreadable:
-        typer.echo(f"eyrie: {one_line(fault)}", err=True)
-    if not request.quiet:
-        line = writer.account.line(time.monotonic() - began_s)
-        typer.echo(f"{line}; see {one_line(str(request.out / LINES))}")
-    return 1 if writer.account.unreadable else 0
-
-
 def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:
     """The pictures and the videos that are meant. Raises `ConfigError`."""
     from detectors.yolo_nas import inputs
-    from detectors.yolo_nas.video import VIDEO_SUFFIXES
 
     pictures: list[Picture] = []
     videos: list[Path] = []
@@ -171,7 +150,7 @@ def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:
             raise ConfigError("--out", f"is the folder of {source}, whose files it would replace")
         if path.is_dir():
             pictures += inputs.folder(path).items
-        elif path.suffix.lower() in VIDEO_SUFFIXES:
+        elif is_video(path):
             videos.append(path)
         else:
             pictures.append(inputs.picture(path))
@@ -188,13 +167,10 @@ def _spelt_out(sources: Sequence[str]) -> Iterator[str]:
 
 def _wanted(text: str | None, known: Sequence[str]) -> tuple[str, ...]:
     """The classes to keep. Raises `ConfigError`."""
-    if text is None:
-        return tuple(known)
-    names = tuple(name for part in text.split(",") if (name := part.strip()))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
+    wanted = names("--classes", text)
+    if unknown := [name for name in wanted if name not in known]:
         raise ConfigError("--classes", f"no class {', '.join(unknown)}; known: {', '.join(known)}")
-    return names
+    return wanted or tuple(known)
 
 
 class _Writer:
@@ -274,10 +250,8 @@ class _Writer:
 
         found = one.prediction
         boxes = []
-        for xyxy, score, label in zip(
-            found.bboxes_xyxy.tolist(), found.confidence.tolist(), found.labels.tolist(),
-            strict=True,
-        ):  # fmt: skip
+        rows = found.bboxes_xyxy.tolist(), found.confidence.tolist(), found.labels.tolist()
+        for xyxy, score, label in zip(*rows, strict=True):
             name = one.class_names[label]
             if name in self._wanted:
                 self.account.boxes[name] += 1

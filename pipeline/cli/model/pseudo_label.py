@@ -12,8 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Sha256
+from pipeline.cli.options import AcceptLicence, Sha256, names
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
@@ -66,50 +65,47 @@ def pseudo_label(
     accept_licence: AcceptLicence = False,
     sha256: Sha256 = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no account.")] = False,
-) -> None:
+) -> int:
     """Label footage that nobody has, and keep what the model is sure of as a training set."""
+    from detectors.training.confidence import Policy, finder
+    from detectors.training.footage import find_footage
+    from detectors.training.pseudo_label import (
+        Form,
+        Labeller,
+        TrainingSet,
+        chosen,
+        describe,
+        label_all,
+    )
+    from detectors.yolo_nas.network import load
 
-    def work() -> int:
-        from detectors.training.confidence import Policy, finder
-        from detectors.training.footage import find_footage
-        from detectors.training.pseudo_label import (
-            Form,
-            Labeller,
-            TrainingSet,
-            chosen,
-            describe,
-            label_all,
-        )
-        from detectors.yolo_nas.network import load
-
-        policy = Policy(accept, discard, min_side_px)
-        suffix: Literal[".jpg", ".webp"] = ".jpg" if jpeg else ".webp"
-        form = Form(
-            seconds(every), longest_side, suffix, duplicate_levels=duplicate, empty=not no_empty
-        )
-        files = find_footage(footage)
-        loaded = load(model, accept_licence=accept_licence, sha256=sha256)
-        names = loaded.processing.class_names
-        wanted = chosen(names, classes)
-        with TrainingSet(out, names, form) as into, _watched(quiet) as watch:
-            find = finder(loaded, policy, mirrored=flip_agreement)
-            labeller = Labeller(find, policy, form, into, wanted)
-            account = label_all(files, labeller, form, max_pictures, watch)
-        taught = [name for name, is_wanted in zip(names, wanted, strict=True) if is_wanted]
-        settings = {
-            "form": asdict(form),
-            "flip_agreement": flip_agreement,
-            "classes": taught,
-            "footage": [str(location) for location in footage],
-        }
-        identity = {"name": loaded.path.name, "sha256": loaded.sha256}
-        describe(out, identity, policy, settings, account)
-        _tell(account, out, quiet)
-        if not quiet:
-            typer.echo(_next_step(out, model))
-        return 1 if account.faults else 0
-
-    guarded(work)
+    picked = names("--classes", classes)
+    policy = Policy(accept, discard, min_side_px)
+    suffix: Literal[".jpg", ".webp"] = ".jpg" if jpeg else ".webp"
+    form = Form(
+        seconds(every), longest_side, suffix, duplicate_levels=duplicate, empty=not no_empty
+    )
+    files = find_footage(footage)
+    loaded = load(model, accept_licence=accept_licence, sha256=sha256)
+    known = loaded.processing.class_names
+    wanted = chosen(known, picked)
+    with TrainingSet(out, known, form) as into, _watched(quiet) as watch:
+        find = finder(loaded, policy, mirrored=flip_agreement)
+        labeller = Labeller(find, policy, form, into, wanted)
+        account = label_all(files, labeller, form, max_pictures, watch)
+    taught = [name for name, is_wanted in zip(known, wanted, strict=True) if is_wanted]
+    settings = {
+        "form": asdict(form),
+        "flip_agreement": flip_agreement,
+        "classes": taught,
+        "footage": [str(location) for location in footage],
+    }
+    identity = {"name": loaded.path.name, "sha256": loaded.sha256}
+    describe(out, identity, policy, settings, account)
+    _tell(account, out, quiet)
+    if not quiet:
+        typer.echo(_next_step(out, model))
+    return 1 if account.faults else 0
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -20,9 +19,7 @@ from detectors.quantize.hybrid_file import SUBSET, Plan, hybrid_file
 from detectors.quantize.post_training import PICTURES, quantize_file
 from detectors.quantize.selection import Candidate
 from detectors.yolo_nas.detector import resolve
-
-if TYPE_CHECKING:
-    from pipeline.cli.model.quantize import Request
+from pipeline.cli.model.quantize_request import Request
 
 SHOWN_LAYERS = 20
 
@@ -89,9 +86,8 @@ def _progress(quiet: bool) -> Iterator[Watch]:
     """A bar for each stage, on standard error where that is a terminal."""
     console = Console(stderr=True)
     disable = quiet or not console.is_terminal
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn())  # fmt: skip
-    with Progress(*columns, console=console, disable=disable) as progress:
+    columns = TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console, disable=disable) as progress:
         tasks = {}
 
         def watch(stage: str, done: int, total: int) -> None:

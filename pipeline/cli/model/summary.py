@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.faults import guarded
-from pipeline.cli.model.options import AcceptLicence, Sha256
+from pipeline.cli.options import AcceptLicence, AsJson, Sha256
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
@@ -38,24 +37,20 @@ def summary(
     classes: Annotated[
         int | None, typer.Option(min=1, help="Number of classes of a variant (default 80).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     accept_licence: AcceptLicence = False,
     sha256: Sha256 = None,
-) -> None:
+) -> int:
     """Modules with their inputs, outputs, parameters and multiplications, and honest totals."""
-
-    def work() -> int:
-        shape = None if size is None else parse_input(size)
-        made = _summarize(model, shape, classes, accept_licence, sha256)
-        if as_json:
-            typer.echo(json.dumps(made.to_json(), indent=2))
-        else:
-            _print(made, depth)
-            if (bundled := _bundled_variant(model)) is not None:
-                typer.echo(f"This is the variant. The bundled model: eyrie model summary {bundled}")
-        return 0
-
-    guarded(work)
+    shape = None if size is None else parse_input(size)
+    made = _summarize(model, shape, classes, accept_licence, sha256)
+    if as_json:
+        typer.echo(json.dumps(made.to_json(), indent=2))
+    else:
+        _print(made, depth)
+        if (bundled := _bundled_variant(model)) is not None:
+            typer.echo(f"This is the variant. The bundled model: eyrie model summary {bundled}")
+    return 0
 
 
 def parse_input(text: str) -> Shape:
@@ -96,11 +91,8 @@ def _summarize(
 def _onnx_file(model: str) -> Path | None:
     from detectors.yolo_nas.detector import WEIGHTS
 
-    return next(
-        (path for path in (WEIGHTS / f"{model}.onnx", Path(model)) if path.suffix == ".onnx"
-         and path.is_file()),
-        None,
-    )  # fmt: skip
+    paths = (WEIGHTS / f"{model}.onnx", Path(model))
+    return next((path for path in paths if path.suffix == ".onnx" and path.is_file()), None)
 
 
 def _bundled_variant(model: str) -> Path | None:

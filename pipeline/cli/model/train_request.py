@@ -1,242 +1,78 @@
-"""What `eyrie model train` was asked for, as a recipe."""
+"""The options of `eyrie model train`."""
 
-import json
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
-from detectors.training.data import Folder, read_dataset
-from detectors.training.recipes import PRESETS, Length, Preset, Recipe, Sizes
-from detectors.training.schedule import Schedule
-from detectors.yolo_nas.variants import VARIANTS
-from pipeline.core.errors import ConfigError
+import typer
 
-if TYPE_CHECKING:
-    from detectors.yolo_nas.checkpoint import Checkpoint
+from pipeline.cli.options import (
+    AcceptLicence,
+    Changes,
+    Data,
+    Device,
+    Epochs,
+    EvaluateEvery,
+    LearningRate,
+    Pictures,
+    Quiet,
+    Sha256,
+    StopAt,
+    Threads,
+    Workers,
+)
 
-log = logging.getLogger(__name__)
 
-VARIANT, SIZE_PX = "yolo_nas_n", 640
-DIRECT = ("batch", "accumulate", "lr", "weight_decay")
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The options of `eyrie model train`, as its help explains them; None where not given."""
+    """What is trained, on which data and by which recipe; None where that is not asked for."""
 
-    out: Path
-    data: tuple[str, ...]
-    recipe: str | None
-    variant: str | None
-    start: str | None
-    accept_licence: bool
-    sha256: str | None
-    classes: str | None
-    freeze: str | None
-    pictures: int | None
-    epochs: float | None
-    batch: int | None
-    accumulate: int | None
-    lr: float | None
-    warmup: int | None
-    sizes: str | None
-    weight_decay: float | None
-    ema: float | None
-    changes: tuple[str, ...]
-    teacher: str | None
-    distill_weight: float | None
-    seed: int | None
-    float32: bool
-    device: str
-    threads: int
-    workers: int
-    evaluate_s: float
-    log_steps: int
-    stop_at: int | None
-    resume: bool
-    quiet: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """The folders to train on, with what they hold: `train` and `val` pictures of each."""
-
-    folders: tuple[Folder, ...]
-    class_names: tuple[str, ...]
-    not_learnt: tuple[str, ...]
-    """Classes of the data that are none of `class_names`."""
-    train: tuple[int, ...]
-    val: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A recipe, the name of the preset that it began as, and the data where that was read."""
-
-    recipe: Recipe
-    name: str
-    data: Data | None
-
-
-def new_plan(
-    request: Request,
-    checkpoint: "Checkpoint | None",
-    adapted: Callable[[Preset], Preset] = lambda preset: preset,
-) -> Plan:
-    """The plan of a run that begins; `checkpoint` is what `--from` names. The options change what
-    `adapted` makes of the preset."""
-    name = request.recipe or ("finetune" if checkpoint else "eyrie")
-    if name not in PRESETS:
-        raise ConfigError("--recipe", f"{name!r} is none of {', '.join(PRESETS)}")
-    preset = changed(adapted(PRESETS[name]), request)
-    size_px = checkpoint.processing.letterbox.height if checkpoint else SIZE_PX
-    _check_teacher(request, preset.schedule(1, size_px))
-    data = read_data(request.data, _names("--classes", request.classes))
-    recipe = Recipe(
-        variant=_variant(request.variant, checkpoint),
-        class_names=data.class_names,
-        folders=data.folders,
-        schedule=preset.schedule(sum(data.train), size_px),
-        start=request.start,
-        **preset.of_recipe(),
-        **_others(request),
-    )
-    return Plan(recipe, name, data)
-
-
-def next_plan(request: Request, before: Recipe) -> Plan:
-    """The plan of a run that goes on, with what the options change."""
-    if request.start is not None:
-        raise ConfigError("--from", "a run that goes on has begun already: leave out --resume")
-    preset = changed(Preset.of(before), request)
-    _check_teacher(request, preset.schedule(1, before.schedule.final_px))
-    folders, data = before.folders, None
-    if request.data or request.epochs is not None:
-        texts = request.data or tuple(_text(folder) for folder in folders)
-        data = read_data(texts, before.class_names)
-        folders = data.folders
-    schedule = preset.schedule(sum(data.train) if data else 1, before.schedule.final_px)
-    if request.warmup is None:
-        schedule = replace(schedule, warmup=before.schedule.warmup)
-    names = _names("--classes", request.classes) or before.class_names
-    recipe = replace(
-        before,
-        variant=request.variant or before.variant,
-        class_names=names,
-        folders=folders,
-        schedule=schedule,
-        **preset.of_recipe(),
-        **_others(request),
-    )
-    return Plan(recipe, "as before", data)
-
-
-def changed(preset: Preset, request: Request) -> Preset:
-    """A preset with the numbers that the options give. Raises `ConfigError`."""
-    given: dict[str, Any] = {
-        name: value for name in DIRECT if (value := getattr(request, name)) is not None
-    }
-    if request.pictures is not None and request.epochs is not None:
-        raise ConfigError("--epochs", "the budget is given by --pictures already")
-    if request.pictures is not None:
-        given["budget"] = Length(request.pictures, "pictures")
-    if request.epochs is not None:
-        given |= {"budget": Length(request.epochs, "epochs"), "least_epoch": 1}
-    if request.warmup is not None:
-        given["warmup"] = Length(request.warmup, "pictures")
-    if request.sizes is not None:
-        given["sizes_px"] = parse_sizes(request.sizes)
-    if request.ema is not None:
-        given["ema_limit"] = request.ema
-    return preset.changed(given | dict(map(_change, request.changes)))
-
-
-def read_data(texts: Sequence[str], class_names: tuple[str, ...]) -> Data:
-    """The sets of pictures, with their faults logged; without `class_names`, those of the sets.
-
-    Raises `ConfigError` when a set cannot be read or has none of the classes.
-    """
-    if not texts:
-        raise ConfigError("--data", "give at least one set of pictures with boxes")
-    folders = tuple(Folder.parse(text) for text in texts)
-    if (given := sum(folder.share or 0 for folder in folders)) > 1:
-        raise ConfigError("--data", f"the shares add up to {given:g}: at most 1")
-    sets = [read_dataset(folder.path, "train") for folder in folders]
-    for found in sets:
-        if faults := found.summary():
-            log.warning("%s: %s", found.location, faults)
-    names = class_names or tuple(dict.fromkeys(n for found in sets for n in found.class_names))
-    train = tuple(len(found.selected(names).pictures) for found in sets)
-    val = tuple(len(read_dataset(f.path, "val", empty_ok=True).pictures) for f in folders)
-    learnt = {name.strip().casefold() for name in names}
-    there = dict.fromkeys(name for found in sets for name in found.class_names)
-    not_learnt = tuple(name for name in there if name.strip().casefold() not in learnt)
-    return Data(folders, names, not_learnt, train, val)
-
-
-def _check_teacher(request: Request, schedule: Schedule) -> None:
-    """Before the data is read: that may take minutes."""
-    if request.teacher is not None:
-        from detectors.training.teacher import check_teacher
-
-        check_teacher(request.teacher, [side for _, side in schedule.sizes_px])
-
-
-def parse_sizes(text: str) -> Sizes:
-    """`320` or `0:256,0.6:320` -> (progress, side in pixels) steps. Raises `ConfigError`."""
-    wrong = ConfigError("--sizes", f"{text!r}: write 320, or 0:256,0.6:320; sides in steps of 32")
-    try:
-        steps = [part.rpartition(":") for part in text.split(",")]
-        sizes = tuple((float(start or 0), int(side)) for start, _, side in steps)
-    except ValueError:
-        raise wrong from None
-    starts = [start for start, _ in sizes]
-    rising = starts == sorted(set(starts)) and starts[0] == 0 and starts[-1] < 1
-    if not rising or any(side < 32 or side % 32 for _, side in sizes):
-        raise wrong
-    return sizes
-
-
-def _variant(wanted: str | None, checkpoint: "Checkpoint | None") -> str:
-    if wanted is None:
-        return checkpoint.variant if checkpoint else VARIANT
-    if wanted not in VARIANTS:
-        raise ConfigError("--variant", f"{wanted!r} is none of {', '.join(VARIANTS)}")
-    return wanted
-
-
-def _others(request: Request) -> dict[str, Any]:
-    """What of the recipe no preset knows, where it is given."""
-    given: dict[str, Any] = {
-        "seed": request.seed,
-        "teacher": request.teacher,
-        "distill_weight": request.distill_weight,
-        "freeze": _names("--freeze", request.freeze) or None,
-        "bf16": False if request.float32 else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _names(option: str, text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return ()
-    names = tuple(name for part in text.split(",") if (name := part.strip()))
-    if not names or len(set(names)) < len(names):
-        raise ConfigError(option, f"{text!r}: names by commas, each once")
-    return names
-
-
-def _text(folder: Folder) -> str:
-    return str(folder.path) if folder.share is None else f"{folder.path}:{folder.share}"
-
-
-def _change(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError("--set", f"{text!r} is not KEY=VALUE")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+    out: Annotated[Path, typer.Option(help="Folder of the run.")]
+    data: Data = None
+    recipe: Annotated[
+        str | None, typer.Option(help="eyrie, coco or finetune (default with --from).")
+    ] = None
+    variant: Annotated[str | None, typer.Option(help="yolo_nas_n, _s, _m or _l.")] = None
+    start: Annotated[
+        str | None, typer.Option("--from", help="A checkpoint to begin from: path, name or URL.")
+    ] = None
+    accept_licence: AcceptLicence = False
+    sha256: Sha256 = None
+    classes: Annotated[
+        str | None, typer.Option(help="Names, by commas; else those of the data.")
+    ] = None
+    freeze: Annotated[
+        str | None, typer.Option(help="Parts that stay as they are, such as backbone,neck.")
+    ] = None
+    pictures: Pictures = None
+    epochs: Epochs = None
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Pictures of a gradient, over all processes.")
+    ] = None
+    accumulate: Annotated[int | None, typer.Option(min=1, help="Gradients of a step.")] = None
+    lr: LearningRate = None
+    warmup: Annotated[int | None, typer.Option(min=0, help="Pictures.")] = None
+    sizes: Annotated[
+        str | None, typer.Option(help="Side in pixels, or PROGRESS:SIDE,… such as 0:256,0.6:320.")
+    ] = None
+    weight_decay: Annotated[float | None, typer.Option(min=0, help="Of kernels.")] = None
+    ema: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Limit of the moving average's decay.")
+    ] = None
+    changes: Changes = None
+    teacher: Annotated[str | None, typer.Option(help="A model file to distil from.")] = None
+    distill_weight: Annotated[
+        float | None, typer.Option(min=0, help="Of the teacher's part of the loss.")
+    ] = None
+    seed: Annotated[int | None, typer.Option(help="Of weights, draws and augmentation.")] = None
+    float32: Annotated[
+        bool, typer.Option("--float32", help="No reduced precision in the network.")
+    ] = False
+    device: Device = "auto"
+    threads: Threads = 0
+    workers: Workers = 1
+    evaluate_s: EvaluateEvery = 720.0
+    log_steps: Annotated[int, typer.Option(min=1, help="Steps between lines of the log.")] = 20
+    stop_at: StopAt = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
+    quiet: Quiet = False

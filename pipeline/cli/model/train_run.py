@@ -1,6 +1,5 @@
 """Training from the command line: progress, then tables, plots and what to do next."""
 
-import logging
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,14 +20,16 @@ from detectors.training.report import Unwatched, Watcher
 from detectors.training.state import AVERAGE, BEST, LAST, saved_recipe
 from detectors.training.trainer import Outcome, Trainer
 from detectors.training.validation import Verdict
-from pipeline.cli.model.train_request import Data, Plan, Request, new_plan, next_plan
+from pipeline.cli.model.train_plan import Data, Plan, new_plan, next_plan
+from pipeline.cli.model.train_request import Request
 from pipeline.core.errors import ConfigError
+from pipeline.core.log import get_logger
 
 if TYPE_CHECKING:
     from detectors.yolo_nas.checkpoint import Checkpoint
     from detectors.yolo_nas.model import YoloNASModule
 
-log = logging.getLogger("detectors.training")
+log = get_logger("detectors.training")
 
 ESTIMATE_S = 600.0  # steps take seconds, evaluations between them a minute
 
@@ -127,7 +128,7 @@ def progress(request: Request, processes: Processes) -> Iterator["Watcher"]:
             yield bar
     else:
         before = log.level
-        log.setLevel(logging.INFO)
+        log.setLevel("INFO")
         try:
             yield Unwatched()
         finally:

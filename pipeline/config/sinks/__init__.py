@@ -1,4 +1,4 @@
-"""Where messages and videos go: a section for each kind of sink."""
+"""Sections for sinks, where messages and videos go: one for each kind."""
 
 from typing import Annotated
 

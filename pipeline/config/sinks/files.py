@@ -1,4 +1,4 @@
-"""Sinks that write files: their disk is their broker."""
+"""Sections for sinks that write files: JSON lines, Parquet, video."""
 
 from typing import Annotated, Literal, Self
 
@@ -24,11 +24,11 @@ class JsonLinesSinkConfig(SinkSection):
 
     @property
     def rotates(self) -> bool:
-        """Whether files are put aside before they grow too large or old."""
+        """True if files are rotated by size or age."""
         return self.rotate_mb is not None or self.rotate_s is not None
 
     @model_validator(mode="after")
-    def _keys_fit_together(self) -> Self:
+    def _check_keys(self) -> Self:
         if self.path == "-" and (self.rotates or self.when_exists == "append"):
             raise ValueError("standard output is neither appended to nor rotated")
         if self.rotates and self.when_exists != "append":
@@ -57,7 +57,7 @@ class VideoSinkConfig(SinkSection):
     queue_messages: Annotated[Whole, Field(ge=1, le=1000)] = 8
 
     @model_validator(mode="after")
-    def _has_no_messages(self) -> Self:
+    def _check_no_filter(self) -> Self:
         if self.only is not None:
             raise ValueError("only is for messages, a video has none")
         return self

@@ -1,4 +1,4 @@
-"""Where messages go: Apache Kafka topics."""
+"""The section of the Kafka sink."""
 
 from typing import Annotated, Literal, Self, get_args
 
@@ -21,7 +21,7 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 _LONGEST_TOPIC = 249
 
 
-def _topic(name: str) -> str:
+def _checked_topic(name: str) -> str:
     plain = name.replace(_KIND, "end_of_stream")
     if 0 < len(plain) <= _LONGEST_TOPIC and _LETTERS.issuperset(plain) and plain not in (".", ".."):
         return name
@@ -30,16 +30,16 @@ def _topic(name: str) -> str:
     )
 
 
-Topic = Annotated[str, AfterValidator(_topic)]
+Topic = Annotated[str, AfterValidator(_checked_topic)]
 
 
 def _off(value: object) -> object:
-    """YAML reads `none` as text, but null and `off` come as values."""
+    """The word `none` for null and `off`, which YAML does not read as text."""
     return "none" if value is None or value is False else value
 
 
 class KafkaCreateConfig(Section):
-    """How missing topics are made; what is not given is the broker's default."""
+    """The settings of topics that are missing and made; None is the broker's default."""
 
     partitions: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     replication_factor: Annotated[Whole, Field(ge=1, le=100)] | None = None
@@ -69,18 +69,18 @@ class KafkaSinkConfig(SpooledSection):
 
     @field_validator("bootstrap_servers", mode="before")
     @classmethod
-    def _one_or_many(cls, value: object) -> object:
+    def _split_servers(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _sasl_is_whole(self) -> Self:
+    def _check_sasl(self) -> Self:
         given = [self.user is not None, self.password is not None, self.sasl_mechanism is not None]
         if any(given) and not all(given):
             raise ValueError("user, password and sasl_mechanism are given together or not at all")
         return self
 
     @model_validator(mode="after")
-    def _every_kind_has_a_topic(self) -> Self:
+    def _check_topics(self) -> Self:
         without = [kind for kind in self._kinds if kind not in (self.topics or {})]
         if without and self.topic is None:
             raise ValueError(f"`topic` is missing, and `topics` has none for {', '.join(without)}")
@@ -94,6 +94,6 @@ class KafkaSinkConfig(SpooledSection):
 
     @property
     def topic_by_kind(self) -> dict[Kind, str]:
-        """Where each kind of message that this sink gets goes."""
+        """The topic of each kind of message that this sink gets."""
         named = {kind: (self.topics or {}).get(kind, self.topic) for kind in self._kinds}
         return {kind: name.replace(_KIND, kind) for kind, name in named.items() if name}

@@ -1,4 +1,4 @@
-"""Where messages go: an MQTT broker."""
+"""The section of the MQTT sink."""
 
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from pipeline.config.values import Seconds, Whole, with_port
 _PLACEHOLDERS = ("{stream_id}", "{kind}", "{client_id}")
 
 
-def _bare(url: str) -> str:
+def _checked_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise ValueError("put user and password into their own keys, not the url")
@@ -28,7 +28,7 @@ def _bare(url: str) -> str:
     return url
 
 
-def _topic(topic: str) -> str:
+def _checked_topic(topic: str) -> str:
     bare = topic
     for placeholder in _PLACEHOLDERS:
         bare = bare.replace(placeholder, "")
@@ -38,11 +38,13 @@ def _topic(topic: str) -> str:
 
 
 def _number(value: object) -> object:
-    """The query of an address is text."""
+    """The number, also if it came as text from the query of an address."""
     return int(value) if isinstance(value, str) and value in ("0", "1", "2") else value
 
 
-Topic = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_topic)]
+Topic = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_checked_topic)
+]
 
 
 class MqttSinkConfig(SpooledSection):
@@ -54,7 +56,7 @@ class MqttSinkConfig(SpooledSection):
         str,
         StringConstraints(pattern=r"^mqtts?://"),
         AfterValidator(with_port),
-        AfterValidator(_bare),
+        AfterValidator(_checked_address),
     ]
     user: str | None = None
     password: SecretStr | None = None
@@ -70,7 +72,7 @@ class MqttSinkConfig(SpooledSection):
     connect_timeout_s: Seconds = 10
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_login_and_topics(self) -> Self:
         if self.tls and not self.url.startswith("mqtts:"):
             raise ValueError("tls is for an address that begins with mqtts://")
         if self.password is not None and self.user is None:

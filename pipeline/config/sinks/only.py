@@ -1,4 +1,4 @@
-"""Which messages a sink gets."""
+"""The section of a filter: which messages a sink gets."""
 
 from typing import Annotated, Self
 
@@ -12,8 +12,8 @@ _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class OnlyConfig(Section):
-    """A filter: what is given must hold together; see `sinks.filter.Filter`. What a run does not
-    know, such as the name of a class, is refused by `pipeline.open_sink.check_filters`."""
+    """A filter: a message passes if all given keys hold; see `sinks.filter.Filter`. Names that a
+    run does not know, such as of a class, are refused by `pipeline.open_sink.check_filters`."""
 
     kinds: Annotated[frozenset[Kind], Field(min_length=1)] | None = None
     streams: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
@@ -23,7 +23,7 @@ class OnlyConfig(Section):
     zones: Annotated[frozenset[Identifier], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
-    def _every_key_has_a_kind(self) -> Self:
+    def _check_keys_have_kinds(self) -> Self:
         kinds = self.kinds
         if kinds is None:
             return self

@@ -1,4 +1,4 @@
-"""Where messages go: a Redis stream, or a channel."""
+"""The section of the Redis sink: a stream, or a pub/sub channel."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,7 +11,7 @@ from sinks.redis.address import RedisAddress
 from sinks.redis.append import has_tag
 
 
-def _redis_address(url: str) -> str:
+def _checked_address(url: str) -> str:
     RedisAddress.parse(url)
     return url
 
@@ -24,7 +24,7 @@ class RedisSinkConfig(SpooledSection):
     url: Annotated[
         str,
         StringConstraints(pattern=r"^(rediss?(\+sentinel|\+cluster)?|unix)://"),
-        AfterValidator(_redis_address),
+        AfterValidator(_checked_address),
     ]
     user: str | None = None
     password: SecretStr | None = None
@@ -46,7 +46,7 @@ class RedisSinkConfig(SpooledSection):
         return RedisAddress.parse(self.url)
 
     @model_validator(mode="after")
-    def _fits_the_address(self) -> Self:
+    def _check_against_address(self) -> Self:
         address = self.address
         if self.tls and not address.tls:
             raise ValueError("tls is for an address that begins with rediss")
@@ -63,11 +63,11 @@ class RedisSinkConfig(SpooledSection):
 
     @property
     def spools(self) -> bool:
-        """Who subscribes wants what is new: a backlog would come as if it were."""
+        """False for pub/sub: a subscriber would take a backlog for what is new."""
         return self.mode == "stream"
 
     @model_validator(mode="after")
-    def _fits_the_mode(self) -> Self:
+    def _check_against_mode(self) -> Self:
         given = [self.maxlen, self.max_age_s, self.wait_replicas or None]
         if self.mode == "pubsub" and any(value is not None for value in given):
             raise ValueError("maxlen, max_age_s and wait_replicas are for mode: stream")

@@ -14,8 +14,9 @@ Megabytes = Annotated[Whole, Field(ge=1, le=1 << 24)]
 
 
 class SpoolConfig(Section):
-    """Where messages wait until the receivers of network sinks have confirmed them: each sink has a
-    folder of its name in `folder`. `max_mb` (of 1,048,576 bytes) and the others are for each."""
+    """The spool, in which messages wait until the receivers of network sinks have confirmed them:
+    each sink has a folder of its name in `folder`. `max_mb` (MiB) and the other keys are for each
+    sink."""
 
     folder: FilePath = Path(".eyrie/spool")
     max_mb: Megabytes = 1024
@@ -24,7 +25,7 @@ class SpoolConfig(Section):
 
 
 class OwnSpoolConfig(Section):
-    """What is different in one sink's spool."""
+    """The keys of one sink's spool that differ from `spool`."""
 
     folder: FilePath | None = None
     max_mb: Megabytes | None = None
@@ -33,7 +34,7 @@ class OwnSpoolConfig(Section):
 
 
 def _off(value: object) -> object:
-    """YAML reads `off` as false."""
+    """The word `off`, which YAML reads as false."""
     return "off" if value is False else value
 
 
@@ -53,11 +54,11 @@ class SpooledSection(SinkSection):
 
     @property
     def spools(self) -> bool:
-        """Whether its messages are spooled, unless `spool: off`."""
+        """True if the sink's messages are spooled, unless `spool: off`."""
         return True
 
     def spool_config(self, common: SpoolConfig) -> SpoolConfig | None:
-        """Its spool, where `common` is what all have; None: it has none."""
+        """The sink's spool: `common`, that of all sinks, with its own keys. None: it has none."""
         if self.spool == "off" or not self.spools:
             return None
         own = self.spool.model_dump(exclude_none=True) if self.spool is not None else {}

@@ -1,4 +1,4 @@
-"""Encryption of sinks that go over a network."""
+"""The section for encryption of sinks that go over a network."""
 
 from typing import Annotated, Self
 
@@ -9,8 +9,8 @@ from sinks.tls import Tls
 
 
 def on_or_off(value: object) -> object:
-    """`true` is a section with its defaults, `false` none. A union with `bool` would do the same,
-    and hide what is wrong in the section."""
+    """The section for a switch: `true` is one with its defaults, `false` none. A union with `bool`
+    would do the same, and hide what is wrong in the section."""
     word = value.lower() if isinstance(value, str) else value
     if word in (True, "true", "yes", "on"):
         return {}
@@ -26,7 +26,7 @@ class TlsConfig(Section):
     verify: bool = True
 
     @model_validator(mode="after")
-    def _identity_is_whole(self) -> Self:
+    def _check_cert_and_key(self) -> Self:
         if (self.cert is None) != (self.key is None):
             raise ValueError("cert and key are given together or not at all")
         return self
@@ -37,7 +37,7 @@ TlsChoice = Annotated[TlsConfig | None, BeforeValidator(on_or_off)]
 
 
 def tls_of(section: bool | TlsConfig | None) -> Tls | None:
-    """What a sink is made with; None is no encryption."""
+    """The TLS settings that a sink is made with; None: no encryption."""
     if isinstance(section, TlsConfig):
         return Tls(section.ca, section.cert, section.key, section.verify)
     return Tls() if section else None

@@ -1,4 +1,4 @@
-"""Sinks that add messages up into files: heat maps and trajectories."""
+"""Sections for sinks that add messages up into files: heat maps and trajectories."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,8 +11,9 @@ _EVERY_S = 60.0
 
 
 class HeatmapSinkConfig(SinkSection):
-    """How long tracks are where, as a PNG: `path` may hold `{stream_id}`. A cell is so many pixels
-    of the picture or metres of the plane wide; None: 16 and 0.5. `raw`: the numbers beside it."""
+    """A heat map as PNG: how long tracks were in each cell. `path` may hold `{stream_id}`. `cell`
+    is its width, in pixels of the picture or metres of the plane; None: 16 and 0.5. `raw`: the
+    numbers in a file beside it."""
 
     kind: Literal["heatmap"]
     path: PathTemplate
@@ -24,12 +25,12 @@ class HeatmapSinkConfig(SinkSection):
 
     @property
     def cell_size(self) -> float:
-        """Pixels or metres."""
+        """The width of a cell, in pixels of the picture or metres of the plane."""
         usual = 16.0 if self.coordinates == "picture" else 0.5
         return self.cell or usual
 
     @model_validator(mode="after")
-    def _keys_fit_together(self) -> Self:
+    def _check_keys(self) -> Self:
         if not self.path.endswith(".png"):
             raise ValueError("path must end with .png")
         if self.coordinates == "picture" and self.cell is not None and self.cell < 2:
@@ -40,7 +41,7 @@ class HeatmapSinkConfig(SinkSection):
 
 
 class TrajectoriesSinkConfig(SinkSection):
-    """The ways of tracks, as GeoJSON: `path` may hold `{stream_id}`."""
+    """The trajectories of tracks, as GeoJSON: `path` may hold `{stream_id}`."""
 
     kind: Literal["trajectories"]
     path: PathTemplate
@@ -50,7 +51,7 @@ class TrajectoriesSinkConfig(SinkSection):
     every_s: Seconds = _EVERY_S
 
     @model_validator(mode="after")
-    def _is_geojson(self) -> Self:
+    def _check_suffix(self) -> Self:
         if not self.path.endswith((".geojson", ".json")):
             raise ValueError("path must end with .geojson or .json")
         return self

@@ -1,4 +1,4 @@
-"""Where messages go: an HTTP endpoint."""
+"""The section of the webhook sink: an HTTP endpoint."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -30,7 +30,7 @@ _OURS = frozenset(
 )
 
 
-def _no_login(url: str) -> str:
+def _checked_address(url: str) -> str:
     if not place_of(url) or "@" in url.split("://", 1)[1].split("/", 1)[0]:
         raise ValueError(
             "the address needs a host and takes no user or password: put them into headers"
@@ -46,7 +46,7 @@ class WebhookSinkConfig(SpooledSection):
         str,
         StringConstraints(pattern=r"^https?://[!-~]+$"),
         AfterValidator(with_port),
-        AfterValidator(_no_login),
+        AfterValidator(_checked_address),
     ]
     body: Literal["array", "ndjson"] = "array"
     batch_messages: Annotated[Whole, Field(ge=1, le=10_000)] = 100
@@ -60,7 +60,7 @@ class WebhookSinkConfig(SpooledSection):
 
     @field_validator("headers")
     @classmethod
-    def _can_be_sent(cls, headers: dict[str, SecretStr] | None) -> dict[str, SecretStr] | None:
+    def _check_headers(cls, headers: dict[str, SecretStr] | None) -> dict[str, SecretStr] | None:
         for name, value in (headers or {}).items():
             if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or name.lower() in _OURS:
                 raise ValueError(f"{name!r} is no header that can be set here")
@@ -70,13 +70,13 @@ class WebhookSinkConfig(SpooledSection):
 
     @field_validator("secret")
     @classmethod
-    def _is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _check_secret_length(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value()) < 16:
             raise ValueError("too short to sign with: 16 characters at least")
         return secret
 
     @model_validator(mode="after")
-    def _tls_is_used(self) -> Self:
+    def _check_tls(self) -> Self:
         if self.tls is not None and not self.url.startswith("https:"):
             raise ValueError("tls is for an address that begins with https://")
         return self

@@ -12,7 +12,6 @@ from stages.sources.street.solid import Sun
 Light = Literal["day", "dusk", "night"]
 Weather = Literal["clear", "overcast", "rain", "fog", "snow"]
 LIGHTS: tuple[Light, ...] = get_args(Light)
-WEATHERS: tuple[Weather, ...] = get_args(Weather)
 
 
 @dataclass(frozen=True, slots=True)

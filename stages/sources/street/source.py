@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.core.clock import Clock
+from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.frame import Frame
 from stages.base import Counts
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 from stages.sources.street.encode import write_video
 from stages.sources.street.mood import Light
 from stages.sources.street.scene import StreetScene
@@ -44,20 +45,16 @@ class StreetSource:
         self._scene = StreetScene(
             seed, width, height, fps, self.frame_count, view=view, light=light
         )
-        self._position = (epoch, first_seq)
-        self._clock = clock
+        self._reading = Reading(epoch=epoch, first_seq=first_seq, clock=clock or SystemClock())
         self._stopped = threading.Event()
         self._file: FileSource | None = None
 
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`."""
-        epoch, first_seq = self._position
         with tempfile.TemporaryDirectory(prefix="eyrie-street-") as folder:
             path = Path(folder) / "street.mp4"
             write_video(self._scene, path, stopped=self._stopped)
-            self._file = FileSource(
-                self._stream_id, path, epoch=epoch, first_seq=first_seq, clock=self._clock
-            )
+            self._file = FileSource(self._stream_id, path, self._reading)
             self._file.counts = self.counts
             if not self._stopped.is_set():
                 yield from self._file.frames()

@@ -134,7 +134,7 @@ def test_tensorrt_without_a_driver_is_an_error() -> None:
 
 @no_cuda
 def test_what_auto_takes_is_logged_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", opening._LOG.name)
+    caplog.set_level("INFO", opening.log.name)
     for hint in ("latency", "throughput"):
         choice = choose(hint)
         engine = open_engine(INT8, EngineOptions(hint=hint, threads=2))

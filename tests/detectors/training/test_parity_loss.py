@@ -11,9 +11,10 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 import torch
 
-from detectors.training.assign import ATSS, Assignment, Targets, TaskAligned
+from detectors.training.assign import ATSS, Assignment, TaskAligned
 from detectors.training.losses import DetectionLoss
 from detectors.yolo_nas.heads import RawOutput, anchor_grid
+from tests.detectors.training.original_targets import original_targets
 
 Oracle = dict[str, Any]
 
@@ -50,8 +51,8 @@ def predictions(rule: ModuleType) -> RawOutput:
 @pytest.mark.parametrize("config", CONFIGS)
 def test_loss(config: str, rule: ModuleType, reference: Oracle) -> None:
     raw = predictions(rule)
-    rows = torch.from_numpy(reference["targets"])
-    targets = Targets.from_cxcywh(rows[:0] if config == "tal_no_targets" else rows)
+    rows = reference["targets"]
+    targets = original_targets(rows[:0] if config == "tal_no_targets" else rows)
     losses = CONFIGS[config](raw, targets)
     losses.total.backward()  # type: ignore[no-untyped-call]
     terms = [float(t.detach()) for t in (losses.cls, losses.iou, losses.dfl, losses.total)]
@@ -75,7 +76,7 @@ def assert_sums(values: Any, wanted: Any) -> None:
 @pytest.mark.parametrize("config", ["tal", "atss"])
 def test_assignment(config: str, rule: ModuleType, reference: Oracle) -> None:
     raw = predictions(rule)
-    targets = Targets.from_cxcywh(torch.from_numpy(reference["targets"]))
+    targets = original_targets(reference["targets"])
     loss = CONFIGS[f"{config}_varifocal"]
     assigned: Assignment = loss.assign(raw.logits, raw.distances, raw, targets)
     wanted = f"assign_{config}"

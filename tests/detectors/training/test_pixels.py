@@ -39,7 +39,7 @@ def test_half_a_file_is_no_picture(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"b\.png: No such file"):
+    with pytest.raises(ValueError, match=r"b\.png: not a readable picture: No such file"):
         read_image(tmp_path / "b.png")
     with pytest.raises(ValueError, match=r"b\.png: not a readable picture"):
         picture_size(tmp_path / "b.png")
@@ -77,5 +77,5 @@ def test_a_picture_larger_than_can_be_decoded_is_named(tmp_path: Path) -> None:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     path = tmp_path / "huge.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
-    with pytest.raises(ValueError, match=r"huge\.png: not a readable picture: pixels <= "):
+    with pytest.raises(ValueError, match=r"huge\.png: not a readable picture: .*pixels <= "):
         read_image(path)

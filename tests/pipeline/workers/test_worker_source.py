@@ -12,6 +12,7 @@ import pytest
 
 from detectors.letterbox import Letterbox
 from pipeline.connection import Connection
+from pipeline.core.clock import SystemClock
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame
 from pipeline.workers import wire
@@ -20,6 +21,7 @@ from pipeline.workers.pool import Pool, WorkerProcess
 from pipeline.workers.source import WorkerSource
 from stages.base import Source
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 from tests.stages.sources.clips import encode
 
 BOX = Letterbox(64, 64)
@@ -47,7 +49,10 @@ def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
 
 def test_the_same_frames_and_the_same_account(pool: Pool, tmp_path: Path) -> None:
     clip = encode(tmp_path / "a.mp4", 40)
-    here, source = FileSource("a", clip, fps=10.0), there(pool, FileSource("a", clip, fps=10.0))
+    here, source = (
+        FileSource("a", clip, Reading(fps=10.0)),
+        there(pool, FileSource("a", clip, Reading(fps=10.0))),
+    )
     count = 0
     for mine, its in zip(here.frames(), source.frames(), strict=True):
         count += 1
@@ -114,7 +119,7 @@ def test_close_ends_it_while_it_waits_and_before_it_began(pool: Pool, tmp_path: 
         taken.set()
         return True
 
-    connection = Connection("a", lambda: source, take, None)
+    connection = Connection("a", lambda: source, take, None, SystemClock())
     thread = threading.Thread(target=connection.run)
     thread.start()
     assert taken.wait(20)
@@ -143,7 +148,7 @@ def test_a_worker_that_dies_costs_a_camera_its_connection(pool: Pool, tmp_path: 
     frames, seqs = source.frames(), [0]
     next(frames)
     _kill(pool)
-    with pytest.raises(SourceUnavailable, match=r"worker process \d+ died \(SIGKILL\)"):
+    with pytest.raises(SourceUnavailable, match=r"worker process \d+ was killed \(SIGKILL\)"):
         seqs.extend(frame.info.seq for frame in frames)
     assert source.counts.decoded_total == seqs[-1] + 1
 
@@ -161,7 +166,7 @@ def test_a_decoder_that_kills_every_worker_ends_its_stream(pool: Pool, tmp_path:
     file = FileSource("a", encode(tmp_path / "a.mp4", 60))
     order = wire.Order(wire.pack_source(file), Wanted(BOX), SLOTS)
     source = WorkerSource("a", order, hire_a_mortal, live=False, repeats=True)
-    with pytest.raises(SourceUnavailable, match="died"):
+    with pytest.raises(SourceUnavailable, match="was killed"):
         list(source.frames())
     assert len(hired) == 2
 

@@ -14,6 +14,7 @@ from sinks.base import Outgoing
 from sinks.spool.dead_letters import FILE_NAME
 from sinks.spool.settings import LEAST_BYTES, Fsync, SpoolSettings, WhenSpoolFull
 from sinks.spool.spool import Spool
+from sinks.spool.survey import survey
 from tests.sinks.spool.spooling import (
     LARGE,
     SMALL,
@@ -37,14 +38,16 @@ def test_what_was_appended_is_read_in_order_from_memory_and_from_disk(
     with opened(tmp_path) as spool:
         assert spool.append(given) == 50
         from_memory = read_all(spool)
+        identity = spool.identity
     with opened(tmp_path) as spool:
         from_disk = read_all(spool)
         assert spool.account()[0].found == 50
+        assert spool.identity != identity
     assert from_memory == from_disk
     assert bodies(from_disk) == bodies(given)
     assert [message.number for message in from_disk] == list(range(1, 51))
     assert [m.message_id for m in from_disk] == [m.message_id for m in given]
-    assert {message.spool for message in from_disk} == {spool.identity}
+    assert {message.spool for message in from_disk} == {identity}
 
 
 def test_what_is_acknowledged_does_not_come_again_and_numbers_go_on(tmp_path: Path) -> None:
@@ -87,12 +90,75 @@ def test_what_the_newest_file_held_is_counted_when_it_is_lost(tmp_path: Path, ho
         assert [message.number for message in read_all(spool)] == [31, 32]
 
 
-def test_a_new_folder_has_another_identity(tmp_path: Path) -> None:
-    with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
-        assert one.identity != other.identity
-        known = one.identity
-    with opened(tmp_path / "a") as again:
-        assert again.identity == known
+def test_copies_count_on_under_names_of_their_own(tmp_path: Path) -> None:
+    """Equal numbers of two copies are different messages, and what both hold is one."""
+    with opened(tmp_path / "a") as spool:
+        spool.append(messages(1, 3))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    held = []
+    for place, name in enumerate("ab"):
+        with opened(tmp_path / name) as spool:
+            spool.append(messages(10 * place, 2))
+            held.append([(message.spool, message.number) for message in read_all(spool)])
+    one, other = held
+    assert [number for _, number in one] == [number for _, number in other] == [1, 2, 3, 4, 5]
+    assert one[:3] == other[:3]
+    assert set(one[3:]).isdisjoint(other[3:])
+
+
+def test_files_of_a_version_without_names_in_them_keep_their_identity(tmp_path: Path) -> None:
+    with opened(tmp_path) as spool:
+        spool.append(messages(1, 3))
+    (path,) = tmp_path.glob("*.sqlite")
+    path.rename(tmp_path / f"{1:020d}.sqlite")
+    (tmp_path / "identity").write_text("ab" * 16)
+    with opened(tmp_path) as spool:
+        assert {message.spool for message in read_all(spool)} == {"ab" * 16}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.sqlite",
+        "1.sqlite",
+        f"{'٣' * 20}.sqlite",
+        f"{9 * 10**19}.sqlite",
+        f"{4 * 10**18:020d}.sqlite",
+        f"{0:020d}.sqlite",
+        f"{7:020d}-{'0' * 31}.sqlite",
+        f"{1:020d}-{'0' * 32}.sqlite",
+    ],
+)
+@pytest.mark.parametrize("what", [b"", b"not a database" * 1000, None])
+def test_what_is_no_file_of_it_is_named_and_left_alone(
+    tmp_path: Path, name: str, what: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "kafka"
+    with opened(folder) as spool:
+        spool.append(messages(1, 30))
+        spool.acknowledge(4)
+    foreign = folder / name
+    if what is None:
+        foreign.mkdir()
+    else:
+        foreign.write_bytes(what)
+    for appended in range(2):
+        with opened(folder) as spool:
+            found = read_all(spool)
+            assert [message.number for message in found] == list(range(5, 31 + appended))
+            assert spool.account()[0].dropped == {}
+            assert spool.append(messages(31, 1)) == 1
+            (state,) = survey(tmp_path)
+            assert (state.waiting, state.foreign) == (27 + appended, [name])
+    assert caplog.text.count(f"{name}' is none of this spool, and left alone") == 2
+    assert foreign.is_dir() if what is None else foreign.read_bytes() == what
+
+
+@pytest.mark.parametrize("name", ["lock", "identity", "position"])
+def test_a_folder_in_the_place_of_a_file_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(SinkUnavailable, match=f"spool {tmp_path}: Is a directory: free or repair"):
+        Spool(tmp_path, LARGE, "kafka").open()
 
 
 def test_files_are_removed_when_their_messages_are_settled(tmp_path: Path) -> None:

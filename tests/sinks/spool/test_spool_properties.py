@@ -1,5 +1,6 @@
 """Any interleaving of what can happen to a spool keeps the account and the order."""
 
+import json
 import random
 import shutil
 import tempfile
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sinks.base import Outgoing
+from sinks.spool.dead_letters import FILE_NAME
+from sinks.spool.replay import replay
 from sinks.spool.settings import LEAST_BYTES, SpoolSettings, WhenSpoolFull
 from sinks.spool.spool import Spool
-from tests.sinks.spool.spooling import check_identity, messages, read_all
+from tests.sinks.spool.spooling import check_identity, messages, opened, read_all
 
 
 class Spooling(RuleBasedStateMachine):
@@ -28,6 +31,10 @@ class Spooling(RuleBasedStateMachine):
         self.lost = 0
         """Dropped in the lives before this one."""
         self.offered = 0
+        self.ids: dict[int, str] = {}
+        """Of every message that was given a number; one that is replayed gets another one."""
+        self.arrived: set[str] = set()
+        """Ids of those that were acknowledged."""
         self.read: list[Outgoing] = []
         """Delivered and not acknowledged yet."""
 
@@ -55,7 +62,7 @@ class Spooling(RuleBasedStateMachine):
         stored = messages(self.offered, count, size_bytes)[: account.last - before]
         assert len(stored) == taken - turned_away
         for number, message in enumerate(stored, before + 1):
-            self.given[number] = message.body
+            self.given[number], self.ids[number] = message.body, message.message_id
         self.offered += count
 
     @property
@@ -78,6 +85,7 @@ class Spooling(RuleBasedStateMachine):
     def acknowledge(self) -> None:
         self.spool.acknowledge(self.read[-1].number)
         self.settled |= {message.number for message in self.read}
+        self.arrived |= {message.message_id for message in self.read}
         self.read = []
 
     @rule()
@@ -92,6 +100,30 @@ class Spooling(RuleBasedStateMachine):
         self.spool.bury(refused, "too large")
         self.settled |= {message.number for message in refused}
         self.read = [message for message in self.read if message not in refused]
+
+    @rule(is_killed=st.booleans())
+    def replay(self, is_killed: bool) -> None:
+        """Between two runs; a kill right before its end leaves the dead letters where they were."""
+        self.lost += self.spool.account()[0].dropped.total()
+        self.spool.close()
+        letters = self.spool.folder / FILE_NAME
+        before = letters.read_bytes() if letters.exists() else b""
+        by_hand = SpoolSettings(LEAST_BYTES, "block", "always")
+        with opened(self.spool.folder, by_hand) as spool:
+            last = spool.account()[0].last
+            done = replay(spool)
+            account = spool.account()[0]
+            check_identity(account)
+            assert account.last - last == done.moved == before.count(b"\n") - done.no_room
+            for message in read_all(spool, last):
+                self.given[message.number] = message.body
+                self.ids[message.number] = message.message_id
+            assert len(self.given) == account.last
+            self.lost += spool.account()[0].dropped.total()
+        if is_killed:
+            letters.write_bytes(before)
+        self.lives += 1
+        self.spool = self.start(self.spool.folder)
 
     @rule()
     def restart(self) -> None:
@@ -143,9 +175,15 @@ class Spooling(RuleBasedStateMachine):
         """What was stored is delivered, refused, still there or counted as dropped."""
         if not hasattr(self, "spool"):
             return
-        there = {message.number for message in read_all(self.spool)}
-        missing = set(self.given) - self.settled - there
-        assert len(missing) <= self.lost + self.spool.account()[0].dropped.total()
+        there = read_all(self.spool)
+        lost = self.lost + self.spool.account()[0].dropped.total()
+        missing = set(self.given) - self.settled - {message.number for message in there}
+        assert len(missing) <= lost
+        letters = self.spool.folder / FILE_NAME
+        dead = letters.read_bytes().splitlines() if letters.exists() else []
+        known = self.arrived | {json.loads(line)["message_id"] for line in dead}
+        known |= {message.message_id for message in there}
+        assert len(set(self.ids.values()) - known) <= lost
         check_identity(self.spool.account()[0])
         self.spool.close()
         shutil.rmtree(self.root)

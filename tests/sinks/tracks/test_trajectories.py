@@ -79,8 +79,10 @@ def test_globe_is_longitude_and_latitude(tmp_path: Path) -> None:
 def test_stream_without_a_place_on_the_globe_is_refused(tmp_path: Path) -> None:
     sink = TrajectorySink(str(tmp_path / "ways.geojson"), coordinates="wgs84")
     sink.open()
-    with pytest.raises(Rejected, match="not known where on the globe stream 'gate' is"):
-        sink.write(list(walk(1)))
+    messages = list(walk(1))
+    with pytest.raises(Rejected, match="not known where on the globe stream 'gate' is") as refused:
+        sink.write(messages)
+    assert refused.value.message_ids == tuple(message.message_id for message in messages)
 
 
 def test_files_begin_anew_when_full(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from pipeline.core.clock import SECOND_NS, to_ns
 from pipeline.core.frame import FrameInfo
 from stages.evidence.base import ClipJob
 from stages.evidence.files import write
 from stages.evidence.ring import LONGEST_LAG_NS, PacketRing, PacketTap
-from stages.sources.timing import SECOND_NS, to_ns
 from tests.services import crossing, numbered
 
 FRAME_NS = SECOND_NS // numbered.FPS

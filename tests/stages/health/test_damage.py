@@ -9,6 +9,7 @@ from stages.base import Counts
 from stages.health.damage import Damage
 from stages.health.watch import HealthWatch, Settings
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 from tests.stages.health.pictures import RATE, encode, live_scene
 
 PACKET_BYTES, HEAD_BYTES = 188, 4
@@ -42,7 +43,7 @@ def test_damaged_pictures_are_left_out_and_every_number_is_accounted_for(
 
 
 def test_damaged_pictures_are_handed_on_where_that_is_asked_for(damaged_clip: Path) -> None:
-    source = FileSource("cam", damaged_clip, decoder_threads=1, pass_corrupt=True)
+    source = FileSource("cam", damaged_clip, Reading(pass_corrupt=True), decoder_threads=1)
     seqs = [frame.info.seq for frame in source.frames()]
     counts = source.counts
     assert counts.corrupt_total >= 10
@@ -52,7 +53,7 @@ def test_damaged_pictures_are_handed_on_where_that_is_asked_for(damaged_clip: Pa
 
 @pytest.mark.parametrize("pass_corrupt", [False, True])
 def test_much_damage_is_told(damaged_clip: Path, pass_corrupt: bool) -> None:
-    source = FileSource("cam", damaged_clip, decoder_threads=1, pass_corrupt=pass_corrupt)
+    source = FileSource("cam", damaged_clip, Reading(pass_corrupt=pass_corrupt), decoder_threads=1)
     eye = HealthWatch(Settings(start_s=4.0, end_s=2.0, conditions=("corrupt",)))
     began_s = None
     for frame in source.frames():

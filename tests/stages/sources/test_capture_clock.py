@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.clock import Moment
+from pipeline.core.clock import SECOND_NS, Moment
 from stages.sources.capture_clock import Capture, CaptureClock
-from stages.sources.timing import SECOND_NS
 
 WALL_NS = 1_700_000_000 * SECOND_NS
 HOUR_NS = 3600 * SECOND_NS

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.clock import SECOND_NS
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.picture import RgbPicture
 from stages.base import Counts
 from stages.sources.chaos import Chaos, ChaosSettings, ChaosSource
-from stages.sources.timing import SECOND_NS
 
 PERIOD_NS = SECOND_NS // 10
 

@@ -17,6 +17,7 @@ from stages.base import Counts, Decode
 from stages.sources.decode import Decoding, PictureTooLarge
 from stages.sources.file import FileSource
 from stages.sources.planes import to_rgb
+from stages.sources.reading import Reading
 from tests.stages.sources.clips import MakeClip, scene
 
 LUMA = {"601": (0.299, 0.114), "709": (0.2126, 0.0722)}
@@ -150,7 +151,7 @@ def test_pictures_that_are_passed_over_are_counted_and_are_not_decoded(
     clip = make_clip("a.mp4", 30)  # a key frame in 10
     kept = {"keyframes": 3, "no_nonref": referred_to(clip), "all": 30}[decode]
     assert 10 < referred_to(clip) < 25
-    source = FileSource("a", clip, decode=decode)
+    source = FileSource("a", clip, Reading(decode=decode))
     frames = list(source.frames())
     counts = source.counts
     assert [frame.info.seq for frame in frames] == list(range(len(frames)))

@@ -14,13 +14,14 @@ import pytest
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 from tests.stages.sources.clips import MakeClip, encode
 
 SECOND_NS = 1_000_000_000
 
 
 def read(path: Path, **settings: Any) -> list[Frame]:
-    return list(FileSource("cam", path, **settings).frames())
+    return list(FileSource("cam", path, Reading(**settings)).frames())
 
 
 def read_until_error(path: Path) -> tuple[list[Frame], SourceError]:
@@ -96,7 +97,7 @@ def test_without_creation_time_the_file_was_finished_at_its_modification(
 
 
 def test_capped_rate_leaves_gaps_in_seq_and_counts_them(make_clip: MakeClip) -> None:
-    source = FileSource("cam", make_clip("a.mp4", 50), fps=5)
+    source = FileSource("cam", make_clip("a.mp4", 50), Reading(fps=5))
     seqs = [frame.info.seq for frame in source.frames()]
     assert seqs == list(range(0, 50, 5))
     assert (source.counts.decoded_total, source.counts.skipped_total) == (50, 40)
@@ -113,7 +114,9 @@ class StillClock:
 
 
 def test_real_time_holds_a_frame_back_until_closed(make_clip: MakeClip) -> None:
-    source = FileSource("cam", make_clip("a.mp4", 25, rate=1), realtime=True, clock=StillClock())
+    source = FileSource(
+        "cam", make_clip("a.mp4", 25, rate=1), Reading(clock=StillClock()), realtime=True
+    )
     frames = source.frames()
     assert next(frames).info.seq == 0
     rest: list[Frame] = []
@@ -262,7 +265,7 @@ def test_real_clips_raise_no_false_alarm(shared_dir: Path) -> None:
     clips = sorted((shared_dir / "clips").glob("jamcam/*.mp4"))
     assert clips
     for clip in clips:
-        source = FileSource("cam", clip, fps=1)
+        source = FileSource("cam", clip, Reading(fps=1))
         assert sum(1 for _ in source.frames()) >= 9
         assert source.counts.decoded_total == source.frame_count
         assert source.counts.corrupt_total == 0

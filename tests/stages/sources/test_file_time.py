@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.clock import SECOND_NS
 from pipeline.core.frame import FrameInfo
 from stages.sources.file import FileSource
-from stages.sources.timing import SECOND_NS
+from stages.sources.reading import Reading
 from tests.stages.sources.clips import MakeClip
 
 STEP_NS = 40_000_000
@@ -15,7 +16,7 @@ FULL_TURN_FRAMES = 2**33 // 3600  # at 25 frames a second
 
 
 def read(path: Path, fps: float | None = None) -> tuple[list[FrameInfo], FileSource]:
-    source = FileSource("cam", path, fps=fps)
+    source = FileSource("cam", path, Reading(fps=fps))
     return [frame.info for frame in source.frames()], source
 
 

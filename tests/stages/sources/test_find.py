@@ -38,9 +38,10 @@ def test_a_folder_of_pictures_is_one_stream(tmp_path: Path) -> None:
     assert summary(expand(str(tmp_path / "shots"))) == [("images", "shots")]
 
 
-def test_a_picture_is_a_stream(tmp_path: Path) -> None:
-    touch(tmp_path, "one.JPG")
-    assert summary(expand(str(tmp_path / "one.JPG"))) == [("images", "one")]
+@pytest.mark.parametrize("name", ["one.JPG", "one.tif"])
+def test_a_picture_is_a_stream(name: str, tmp_path: Path) -> None:
+    touch(tmp_path, name)
+    assert summary(expand(str(tmp_path / name))) == [("images", "one")]
 
 
 def test_in_a_mixed_folder_videos_win_with_a_warning(

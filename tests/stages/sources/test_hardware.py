@@ -15,10 +15,10 @@ from pipeline.core.errors import ConfigError, SourceUnavailable
 from pipeline.core.frame import Frame
 from pipeline.open_source import require_devices
 from stages.base import Decoder, Hwaccel
-from stages.sources.container import Reading
 from stages.sources.file import FileSource
 from stages.sources.hardware import KINDS, Hardware, NoDevice, device
 from stages.sources.http import HttpSource
+from stages.sources.reading import Reading
 from stages.sources.rtsp import RtspSource
 from tests.services.web import Web
 from tests.stages.sources.clips import encode
@@ -42,7 +42,7 @@ lacked = pytest.mark.parametrize(
 
 
 def read(path: Path, asked: Hwaccel) -> tuple[list[Frame], Decoder | None]:
-    source = FileSource("clip", path, hwaccel=asked, decoder_threads=1)
+    source = FileSource("clip", path, Reading(hwaccel=asked), decoder_threads=1)
     frames = list(source.frames())
     return frames, source.counts.decoder
 
@@ -56,7 +56,7 @@ def test_a_device_that_is_not_there_is_an_error_that_says_why(
     kind: Hwaccel, tmp_path: Path
 ) -> None:
     clip = encode(tmp_path / "a.mp4", 5)
-    source = FileSource("clip", clip, hwaccel=kind)
+    source = FileSource("clip", clip, Reading(hwaccel=kind))
     with pytest.raises(SourceUnavailable) as caught:
         next(source.frames())
     assert str(caught.value) == f"stream 'clip': hwaccel {kind}: {LACKS[kind]}"
@@ -73,7 +73,7 @@ def test_a_build_without_a_kind_says_so() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda kind: RtspSource("cam", "rtsp://127.0.0.1:9/a", hwaccel=kind),
+        lambda kind: RtspSource("cam", "rtsp://127.0.0.1:9/a", Reading(hwaccel=kind)),
         lambda kind: HttpSource("cam", "http://127.0.0.1:9/a", Reading(live=True, hwaccel=kind)),
     ],
 )

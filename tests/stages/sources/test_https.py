@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import SourceUnavailable
-from stages.sources.container import Reading
 from stages.sources.http import HttpSource
+from stages.sources.reading import Reading
 from stages.sources.tls import Tls
 from tests.services.certificates import Authority
 from tests.services.web import Web, playlist
@@ -38,8 +38,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def frames(url: str, tls: Tls) -> int:
-    reading = Reading(live=False)
-    source = HttpSource("web", url, reading, tls=tls, open_timeout_s=5, read_timeout_s=5)
+    reading = Reading(live=False, open_timeout_s=5, read_timeout_s=5)
+    source = HttpSource("web", url, reading, tls=tls)
     return len(list(source.frames()))
 
 

@@ -20,7 +20,7 @@ def draw(
 
 
 def test_pictures_come_in_order_of_names_as_rgb(tmp_path: Path) -> None:
-    for name in ("b.png", "a.bmp", "c.webp", "D.JPG"):
+    for name in ("b.png", "a.bmp", "c.tif", "D.JPG"):
         draw(tmp_path / name)
     (tmp_path / "notes.txt").write_text("not a picture")
     source = ImageFolderSource("cam", tmp_path, fps=4)

@@ -12,6 +12,7 @@ from pipeline.core.picture import Picture, RgbPicture
 from stages.sources.colour import BT601, BT709, FULL_RANGE, LUMA_SHARES, UNSPECIFIED, Colour
 from stages.sources.file import FileSource
 from stages.sources.planes import YuvPicture, picture_of, to_rgb
+from stages.sources.reading import Reading
 from tests.stages.sources.clips import MakeClip
 
 LIMITED = 1
@@ -170,7 +171,7 @@ def held(path: Path, most: int) -> tuple[set[int], int]:
     """Addresses of the buffers of a whole video of which `most` pictures at once are kept, and how
     many pictures it has. Raises AssertionError when a kept picture changes."""
     addresses, kept, total = set(), [], 0
-    for frame in FileSource("a", path, fps=None).frames():
+    for frame in FileSource("a", path, Reading(fps=None)).frames():
         picture = frame.picture
         assert isinstance(picture, YuvPicture)
         total += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import SourceDenied, SourceRefused, SourceUnavailable
+from stages.sources.reading import Reading
 from stages.sources.rtsp import RtspSource
 from stages.sources.tls import Tls
 
@@ -31,7 +32,7 @@ def camera(answer: Callable[[socket.socket], object]) -> Iterator[str]:
 
 def failure(url: str) -> SourceUnavailable:
     source = RtspSource(
-        "cam", url, user="me", password="hunter2", open_timeout_s=1, read_timeout_s=1
+        "cam", url, Reading(open_timeout_s=1, read_timeout_s=1), user="me", password="hunter2"
     )
     with pytest.raises(SourceUnavailable) as caught:
         list(source.frames())
@@ -47,7 +48,7 @@ def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     error = failure(f"rtsp://127.0.0.1:{port}/live")
     assert "connection refused: nothing listens at 127.0.0.1:" in str(error)
-    assert error.retryable
+    assert error.cause == "unavailable"
 
 
 def refuse(status: str) -> Callable[[socket.socket], object]:
@@ -68,13 +69,12 @@ def refuse(status: str) -> Callable[[socket.socket], object]:
         ("404 Not Found", "no stream at this path"),
     ],
 )
-def test_a_no_is_no_reason_to_try_again(status: str, why: str) -> None:
+def test_a_no_has_a_kind_of_its_own(status: str, why: str) -> None:
     with camera(refuse(status)) as url:
         error = failure(url)
     assert why in str(error)
     assert isinstance(error, SourceRefused)
     assert isinstance(error, SourceDenied) == (not status.startswith("404"))
-    assert not error.retryable
 
 
 def test_silence_ends_within_the_timeout() -> None:
@@ -101,7 +101,7 @@ def test_something_else_than_rtsp() -> None:
     with camera(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as url:
         error = failure(url)
     assert error.why.startswith(f"{url}: ")
-    assert error.retryable
+    assert error.cause == "unavailable"
 
 
 def test_a_wrong_address_is_refused_without_showing_it() -> None:

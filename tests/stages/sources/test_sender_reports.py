@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.clock import SECOND_NS
 from stages.sources.sender_reports import SenderReports
-from stages.sources.timing import SECOND_NS
 
 WALL_NS = 1_700_000_000 * SECOND_NS
 PERIOD_NS = 200_000_000

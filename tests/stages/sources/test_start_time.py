@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.clock import SECOND_NS
 from pipeline.core.errors import DecodeError
 from stages.sources.file import FileSource
 from stages.sources.start_time import (
@@ -21,7 +22,6 @@ from stages.sources.start_time import (
     from_sidecar,
     parse_zone,
 )
-from stages.sources.timing import SECOND_NS
 from tests.stages.sources.clips import MakeClip
 
 NOON_NS = int(datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC).timestamp()) * SECOND_NS

@@ -17,7 +17,7 @@ PATIENCE_S = 120
 PROGRAM = """
 import json, sys
 from pipeline.core.errors import SourceError
-from stages.sources.container import Reading
+from stages.sources.reading import Reading
 from stages.sources.stdin import StdinSource
 
 keys = json.loads(sys.argv[1])

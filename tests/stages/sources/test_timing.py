@@ -7,14 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.sources.timing import (
-    LONGEST_LIVE_GAP_NS,
-    SECOND_NS,
-    MediaTime,
-    Thinner,
-    period_ns,
-    to_ns,
-)
+from pipeline.core.clock import SECOND_NS, period_ns, to_ns
+from stages.sources.timing import LONGEST_LIVE_GAP_NS, MediaTime, Thinner
 
 BASES = st.builds(Fraction, st.integers(1, 1001), st.integers(1, 200_000))
 

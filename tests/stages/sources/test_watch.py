@@ -14,6 +14,7 @@ from pipeline.core.clock import SystemClock
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame
 from stages.sources.file import FileSource
+from stages.sources.reading import Reading
 from stages.sources.start_time import StartRule, StartTime
 from stages.sources.watch import Arrivals, Stamp, WatchSource, is_being_written
 from tests.stages.sources.clips import MakeClip
@@ -75,7 +76,9 @@ class Watched:
 
     def _make(self, more: dict[str, Any]) -> WatchSource:
         def make_file(path: Path, epoch: int, first_seq: int) -> FileSource:
-            return FileSource("box", path, epoch=epoch, first_seq=first_seq, decoder_threads=1)
+            return FileSource(
+                "box", path, Reading(epoch=epoch, first_seq=first_seq), decoder_threads=1
+            )
 
         keys = {"settle_s": 0.05, "look_every_s": 0.01, **more}
         return WatchSource("box", self.folder, make_file, **keys)
@@ -224,7 +227,7 @@ def test_a_file_that_goes_away_while_it_is_opened_ends_nothing(
         shutil.copy(make_clip(name, 3), box / name)
 
     def make_file(path: Path, epoch: int, first_seq: int) -> FileSource:
-        return FileSource("box", path, epoch=epoch, start_rule=GoneMeanwhile())
+        return FileSource("box", path, Reading(epoch=epoch), start_rule=GoneMeanwhile())
 
     source = WatchSource("box", box, make_file, settle_s=0.05, look_every_s=0.01)
     watchdog = threading.Timer(PATIENCE_S, source.close)
