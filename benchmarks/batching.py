@@ -19,8 +19,8 @@ from benchmarks import machine
 from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.picture import RgbPicture
-from pipeline.lane import Lane
-from pipeline.pace import Pace
+from pipeline.load.pace import Pace
+from pipeline.stream.lane import Lane
 from stages.batch import Batcher
 
 LANES, FEW, SIZE, FRAMES, ROUNDS = (1, 16, 32, 1000), 16, 4, 20_000, 5

@@ -27,7 +27,7 @@ from benchmarks.throughput import make_clip
 from detectors.letterbox import Letterbox
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from sinks.memory import MemorySink
 from tests.services import numbered

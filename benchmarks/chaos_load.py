@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.build.outlets import make_outlets
 from pipeline.config import PipelineConfig
 from pipeline.core.clock import SystemClock, utc_datetime, utc_text
-from pipeline.core.frame_record import DetectionRow, FrameRecord, Told, encode_producer
+from pipeline.core.frame_record import AnyMessage, DetectionRow, FrameRecord, encode_producer
 from pipeline.core.messages import (
     EndOfStreamMessage,
     Kind,
@@ -30,7 +31,6 @@ from pipeline.core.messages import (
     message_id,
     track_uid,
 )
-from pipeline.open_outlet import make_outlets
 from sinks.base import Outgoing
 
 DETECTIONS, DROP_EVERY, TRACK_FRAMES = 6, 10, 50
@@ -64,7 +64,7 @@ class Camera:
             for i in range(DETECTIONS)
         ]
 
-    def next(self) -> list[Told]:
+    def next(self) -> list[AnyMessage]:
         """The messages of the next frame that is not dropped."""
         dropped = int(self.decoded % DROP_EVERY == DROP_EVERY - 1)
         seq = self.decoded + dropped

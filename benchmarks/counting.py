@@ -25,9 +25,9 @@ import numpy as np
 from benchmarks.counting_truth import undecided
 from benchmarks.machine import describe
 from pipeline import Pipeline
-from pipeline.build import make_tracker
+from pipeline.build.streams import make_tracker
 from pipeline.config import TrackingConfig
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.geometry import Line
 from stages.sources.street import StreetScene, Truth, crossings
 from stages.sources.street.encode import write_video

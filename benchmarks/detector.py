@@ -17,8 +17,8 @@ from benchmarks.machine import describe
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.engines.options import EngineOptions
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
+from pipeline.build.detector import make_detector
 from pipeline.config import ModelConfig
-from pipeline.open_detector import make_detector
 
 MODELS = ("yolo_nas_n", "yolo_nas_n_int8")
 BATCHES = (1, 4, 8)

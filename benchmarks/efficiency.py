@@ -40,11 +40,11 @@ from detectors.base import Detector
 from detectors.engines.open import open_engine
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
 from pipeline import Pipeline
+from pipeline.build.detector import engine_options, make_detector
 from pipeline.config import PipelineConfig
-from pipeline.config_file import parse_config, read_keys
+from pipeline.config.file import parse_config, read_keys
 from pipeline.core.arrays import AnyArray
 from pipeline.core.picture import Picture
-from pipeline.open_detector import engine_options, make_detector
 from stages.sources.planes import picture_of
 
 CORES = len(os.sched_getaffinity(0))

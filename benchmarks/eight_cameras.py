@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import machine
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.messages import FrameMessage, decode
 from sinks.memory import MemorySink
 from tests.services import numbered

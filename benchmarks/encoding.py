@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from pipeline.compose import Composer
+from pipeline.account import StreamAccount
+from pipeline.compose.composer import Composer
 from pipeline.core.arrays import F32, I32
 from pipeline.core.avro import encode_avro
 from pipeline.core.clock import SystemClock
@@ -27,7 +28,6 @@ from pipeline.core.frame import FrameInfo
 from pipeline.core.frame_record import FrameRecord
 from pipeline.core.messages import Detection, FrameMessage, Model, Producer, encode
 from pipeline.core.tracks import Tracks
-from pipeline.telemetry import StreamAccount
 from stages.zones import Rules
 
 DETECTIONS = 20

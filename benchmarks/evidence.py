@@ -32,7 +32,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
 from pipeline.core.picture import RgbPicture
 from pipeline.core.tracks import Tracks
-from pipeline.pixels import Pixels
+from pipeline.outlets.pixels import Pixels
 from stages.base import Counts
 from stages.evidence.base import ClipJob, SnapshotJob
 from stages.evidence.files import write

@@ -31,7 +31,7 @@ from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.scripted import ScriptedDetector
 from detectors.yolo_nas.preparation import Preparation
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from stages.sources.decode import Decoding
 

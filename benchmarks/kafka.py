@@ -25,7 +25,7 @@ from benchmarks.machine import describe
 from pipeline.core.clock import SystemClock
 from pipeline.core.errors import Backpressure
 from pipeline.core.messages import decode
-from pipeline.spooled_outlet import SpooledOutlet
+from pipeline.outlets.spooled import SpooledOutlet
 from sinks.base import Outgoing
 from sinks.kafka import Encoding, KafkaSink, Tuning
 from sinks.kafka.open_client import ClientName

@@ -29,11 +29,11 @@ import numpy as np
 
 from benchmarks import machine
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.account import Report
+from pipeline.config.file import parse_config
 from pipeline.core.messages import FrameMessage, decode
-from pipeline.gate import GOLDEN
-from pipeline.pace import WINDOW_S
-from pipeline.telemetry import Report
+from pipeline.load.gate import GOLDEN
+from pipeline.load.pace import WINDOW_S
 from sinks.memory import MemorySink
 from tests.services import numbered
 

@@ -29,7 +29,7 @@ from benchmarks.rtsp_streams.run import rtsp_server
 from detectors.letterbox import Letterbox
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from tests.services import numbered
 

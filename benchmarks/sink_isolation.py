@@ -32,8 +32,8 @@ from pipeline.core.clock import SystemClock, utc_text
 from pipeline.core.errors import SinkUnavailable
 from pipeline.core.frame_record import DetectionRow, FrameRecord, encode_producer
 from pipeline.core.messages import Model, Producer, message_id
-from pipeline.outlet import Outlet
-from pipeline.spooled_outlet import SpooledOutlet
+from pipeline.outlets.outlet import Outlet
+from pipeline.outlets.spooled import SpooledOutlet
 from sinks.base import Outgoing, Sink
 from sinks.blackhole import BlackholeSink
 from sinks.kafka import KafkaSink

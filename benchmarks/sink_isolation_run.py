@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.machine import ROOT, describe
+from benchmarks.machine import DATA, describe
 from benchmarks.rtsp_streams.run import Plan, measure
 from tests.services.hook import Answer, Hook, Post
 from tests.services.servers import free_port
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20, help="of each run, that count")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clips", type=Path, default=ROOT.parent / "shared" / "clips" / "jamcam")
+    parser.add_argument("--clips", type=Path, default=DATA / "clips" / "jamcam")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     clips = tuple(sorted(arguments.clips.glob("*.mp4")))

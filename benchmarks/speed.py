@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.machine import describe
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.arrays import F64
 from pipeline.core.messages import FrameMessage, decode
 from stages.plane import Homography, SpeedMeter, SpeedParams

@@ -25,9 +25,9 @@ import numpy as np
 from benchmarks.machine import describe
 from detectors.evaluation import Found, Truth, evaluate
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.account import StreamReport
+from pipeline.config.file import parse_config
 from pipeline.core.messages import FrameMessage, decode
-from pipeline.telemetry import StreamReport
 from stages.sources.street import LABELS, StreetScene, crossings
 from stages.sources.street.encode import write_video
 from stages.sources.street.mood import Light

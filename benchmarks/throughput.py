@@ -20,7 +20,7 @@ import numpy as np
 from detectors.base import Detector
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 
 WIDTH_PX, HEIGHT_PX, FPS = 1920, 1080, 25

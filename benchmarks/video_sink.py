@@ -24,7 +24,7 @@ from benchmarks.machine import describe
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.bench.clips import FPS, make_clip
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from pipeline.core.picture import Picture
 from sinks.base import Outgoing

@@ -33,7 +33,7 @@ from detectors.letterbox import Letterbox
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.bench.clips import make_clip
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 
 PEOPLE: Final = 10
 WARM_FRAMES: Final = 10

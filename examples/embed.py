@@ -13,8 +13,8 @@ from pathlib import Path
 
 from detectors.base import Detector
 from pipeline import Pipeline, PipelineConfig
+from pipeline.account import Report
 from pipeline.core.errors import EyrieError
-from pipeline.telemetry import Report
 
 
 def configuration(video: Path, out: Path) -> PipelineConfig:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig as PipelineConfig
-    from pipeline.config_file import load_config as load_config
-    from pipeline.runner import Pipeline as Pipeline
+    from pipeline.config.file import load_config as load_config
+    from pipeline.run.runner import Pipeline as Pipeline
 
 try:
     __version__ = version("eyrie")
@@ -21,9 +21,9 @@ except PackageNotFoundError:  # a checkout on PYTHONPATH without an installation
     __version__ = "0.0.0+uninstalled"
 
 _HOME = {
-    "Pipeline": "pipeline.runner",
+    "Pipeline": "pipeline.run.runner",
     "PipelineConfig": "pipeline.config",
-    "load_config": "pipeline.config_file",
+    "load_config": "pipeline.config.file",
 }
 __all__ = ["Pipeline", "PipelineConfig", "__version__", "load_config"]
 

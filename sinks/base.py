@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pipeline.core.arrays import U8
 from pipeline.core.frame import FrameInfo
-from pipeline.core.frame_record import Told, to_json
+from pipeline.core.frame_record import AnyMessage, to_json
 from pipeline.core.messages import Kind
 
 
@@ -27,7 +27,7 @@ class Outgoing:
     spool: str = ""
 
     @classmethod
-    def of(cls, message: Told) -> "Outgoing":
+    def of(cls, message: AnyMessage) -> "Outgoing":
         """Encode a message."""
         return cls(message.kind, message.stream_id, message.message_id, to_json(message))
 

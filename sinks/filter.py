@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from pipeline.core.frame_record import DetectionRow, FrameRecord, Told
+from pipeline.core.frame_record import AnyMessage, DetectionRow, FrameRecord
 from pipeline.core.messages import (
     Detection,
     EventMessage,
@@ -34,7 +34,7 @@ class Filter:
     zones: Collection[str] | None = None
     _streams: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
-    def apply(self, message: Told) -> Told | None:
+    def apply(self, message: AnyMessage) -> AnyMessage | None:
         """The message itself where nothing is taken out of it, a copy with fewer detections, or
         None where the sink is not to get it. One thread at a time."""
         if self.kinds is not None and message.kind not in self.kinds:
@@ -74,7 +74,7 @@ class Filter:
     def _takes(self, found: Detection | DetectionRow) -> bool:
         return found.score >= self.min_score and self._takes_class(found.label)
 
-    def _strip(self, message: FrameMessage | FrameRecord) -> Told:
+    def _strip(self, message: FrameMessage | FrameRecord) -> AnyMessage:
         if isinstance(message, FrameRecord):
             rows = [row for row in message.detections if self._takes(row)]
             if len(rows) == len(message.detections):

@@ -9,7 +9,7 @@ from pipeline.core.arrays import F32, F64, I32
 from pipeline.core.clock import SECOND_NS
 from pipeline.core.detections import Detections
 from pipeline.core.frame import Frame
-from pipeline.core.seen import Seen
+from pipeline.core.seen import FrameFeatures
 from pipeline.core.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ MakeSource = Callable[[int, int], Source]
 class Looker(Protocol):
     """The part of a tracker's input that pixels tell; one object per stream, one caller."""
 
-    def look(self, frame: Frame, detections: Detections) -> Seen:
+    def look(self, frame: Frame, detections: Detections) -> FrameFeatures:
         """Look at the next frame and its detections -> what its pixels tell. The thread that hands
         results on calls it, so all streams wait meanwhile. The picture is only read, and not kept;
         whatever is remembered is forgotten at a new `frame.info.epoch`. Never raises: what cannot
@@ -181,9 +181,9 @@ class Tracker(Protocol):
     ) -> Tracks:
         """Take the detections of the next frame, boxes (N, 4) in pixels, scores (N,) and class ids
         (N,), at media time `time_s` -> the tracks. `camera_motion` and `features` (N, D): see
-        `Seen`; here, since the last update's frame. Of the time since that, nothing moved for
-        `rested_s` seconds: no track is lost in it. It is given only where the stream's motion gate
-        left out frames."""
+        `FrameFeatures`; here, since the last update's frame. Of the time since that, nothing moved
+        for `rested_s` seconds: no track is lost in it. It is given only where the stream's motion
+        gate left out frames."""
 
     def reset(self) -> None:
         """Forget all tracks, at a gap: reconnect, seek, jump in time. Ids are not reused."""

@@ -7,7 +7,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
-from pipeline.core.seen import Seen
+from pipeline.core.seen import FrameFeatures
 from stages.appearance import Embedder
 from stages.camera_motion import CameraMotion
 
@@ -36,7 +36,7 @@ class PixelLooker:
         self._least_score, self._most = least_score, most
         self._epoch: int | None = None
 
-    def look(self, frame: Frame, detections: Detections) -> Seen:
+    def look(self, frame: Frame, detections: Detections) -> FrameFeatures:
         """See `stages.base.Looker.look`."""
         affine = None
         if self.camera is not None:
@@ -48,7 +48,7 @@ class PixelLooker:
         features = None
         if self._embedder is not None:
             features = self._features(self._embedder, frame, detections)
-        return Seen(affine, features)
+        return FrameFeatures(affine, features)
 
     def _features(self, embedder: Embedder, frame: Frame, found: Detections) -> F32 | None:
         features = np.full((len(found.score), embedder.dimensions), np.nan, np.float32)

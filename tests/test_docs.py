@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from pipeline import config
 from pipeline.cli.app import app
+from pipeline.config.file import load_config
 from pipeline.config.sinks.kafka import KafkaCreateConfig
 from pipeline.config.sinks.tls import TlsConfig as SinkTlsConfig
-from pipeline.config_file import load_config
 from pipeline.core import errors, message_events, message_parts, messages
 
 ROOT = Path(__file__).resolve().parents[1]

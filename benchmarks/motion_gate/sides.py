@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.build import make_tracker
-from pipeline.compose import Composer
+from pipeline.account import StreamAccount
+from pipeline.build.streams import make_tracker
+from pipeline.compose.composer import Composer
 from pipeline.config import FileSourceConfig, MotionGateConfig, StreamConfig, TrackingConfig
 from pipeline.core.arrays import F64
 from pipeline.core.clock import SystemClock
 from pipeline.core.detections import Detections
 from pipeline.core.frame import Frame
-from pipeline.core.frame_record import FrameRecord, Told
+from pipeline.core.frame_record import AnyMessage, FrameRecord
 from pipeline.core.messages import LineCrossMessage, Model, Producer
-from pipeline.intake import Intake
-from pipeline.stream_changes import StreamEnded
-from pipeline.telemetry import StreamAccount
+from pipeline.stream.changes import StreamEnded
+from pipeline.stream.intake import Intake
 from stages.base import Source
 from stages.sources.file import FileSource
 from stages.zones import LineRule, Rules, ZoneRule
@@ -87,7 +87,7 @@ class Side:
         self._hear(self._composer.end(StreamEnded("side", 0, None)))
         return self.outcome
 
-    def _hear(self, messages: Sequence[Told]) -> None:
+    def _hear(self, messages: Sequence[AnyMessage]) -> None:
         for message in messages:
             if isinstance(message, FrameRecord):
                 rows = message.detections

@@ -17,7 +17,7 @@ from detectors.scripted import ScriptedDetector
 from detectors.yolo_nas.preparation import Preparation
 from detectors.yolo_nas.processing import Processing
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from pipeline.core.picture import AnyPicture, RgbPicture, as_picture
 

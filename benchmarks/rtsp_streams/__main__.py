@@ -1,7 +1,7 @@
 """Live RTSP cameras at 25 frames a second: what is published of them, how late, at which cost.
 
     python -m benchmarks.rtsp_streams [--streams 1 2 4 8 16 32] [--seconds 15] [--fps F]
-        [--clips ../shared/clips/jamcam] [--gstreamer]
+        [--clips $EYRIE_DATA/clips/jamcam] [--gstreamer]
         [--set KEY=VALUE ...] [--json FILE]
 
 A server loops the clips (`benchmarks.rtsp_streams.server`, or GStreamer's), `eyrie run` reads them
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import ROOT, describe
+from benchmarks.machine import DATA, describe
 from benchmarks.rtsp_streams.run import Plan, measure
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--settle", type=float, default=8, help="seconds before them")
     parser.add_argument("--fps", type=float, help="analysed of each camera")
-    parser.add_argument("--clips", type=Path, default=ROOT.parent / "shared" / "clips" / "jamcam")
+    parser.add_argument("--clips", type=Path, default=DATA / "clips" / "jamcam")
     parser.add_argument("--gstreamer", action="store_true", help="cameras by GStreamer's server")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path)

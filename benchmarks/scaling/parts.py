@@ -78,8 +78,8 @@ def publish(clip: Path) -> Iterator[object]:
 def detect(clip: Path) -> Iterator[object]:
     """Preparing, the default model on one thread, suppression: one picture at a time."""
     from detectors.engines.options import EngineOptions
+    from pipeline.build.detector import make_detector
     from pipeline.config import ModelConfig
-    from pipeline.open_detector import make_detector
 
     options = EngineOptions(engine="onnxruntime", threads=1, hint="latency", integer_input=True)
     detector = make_detector(ModelConfig(), 0.1, options)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from detectors.scripted import ScriptedDetector
-from pipeline import build, open_rules
-from pipeline.compose import Composer
-from pipeline.config_file import parse_config
+from pipeline.account import StreamAccount
+from pipeline.build import rules as open_rules
+from pipeline.build import streams as build
+from pipeline.compose.composer import Composer
+from pipeline.config.file import parse_config
 from pipeline.core.clock import SystemClock
 from pipeline.core.detections import Detections
 from pipeline.core.frame import FrameInfo
-from pipeline.telemetry import StreamAccount
 
 
 def standing(count: int) -> Detections:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from detectors.base import Detector
+from pipeline.account import Report
 from pipeline.batch.inputs import size_and_time
 from pipeline.batch.notes import noting
 from pipeline.batch.result import CannotWrite, Job, Progress, Result
@@ -20,8 +21,7 @@ from pipeline.config import PipelineConfig
 from pipeline.core.clock import Clock
 from pipeline.core.errors import SinkGone
 from pipeline.core.log import one_line
-from pipeline.runner import Pipeline
-from pipeline.telemetry import Report
+from pipeline.run.runner import Pipeline
 from sinks.base import Outgoing
 
 _TELL_EVERY_S: Final = 0.25

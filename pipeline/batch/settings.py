@@ -14,7 +14,7 @@ import pipeline
 from detectors.base import Detector
 from detectors.engines.device import cpu_name
 from pipeline.config import FileSourceConfig, PipelineConfig
-from pipeline.config_file import parse_config, read_keys
+from pipeline.config.file import parse_config, read_keys
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
 from pipeline.core.messages import SCHEMA

@@ -26,7 +26,9 @@ MakeDetector = Callable[[PipelineConfig], Detector]
 def make_batch_detector(config: PipelineConfig) -> Detector:
     """The configured model, ready for batches of one, whatever `batch.size` says. Raises
     `EngineLoadError`."""
-    from pipeline import open_detector  # here and below: the coordinator detects nothing
+    from pipeline.build import (
+        detector as open_detector,  # here and below: the coordinator detects nothing
+    )
 
     options = replace(
         open_detector.engine_options(config), max_batch=1, hint=config.model.hint or "latency"

@@ -96,7 +96,7 @@ def bench(request: bench_request.Request) -> int:
 def check(config: Config, overrides: Overrides = None) -> int:
     """Probe sources, model and brokers of a configuration. Exits with 1 if something is wrong."""
     from pipeline.cli.check import run_check
-    from pipeline.config_file import load_config
+    from pipeline.config.file import load_config
 
     return run_check(load_config(config, overrides or ()))
 

@@ -8,15 +8,18 @@ from rich.console import Console
 from rich.text import Text
 
 from detectors.engines.open import choose
-from pipeline import build, open_looker, open_rules, open_sink
+from pipeline.build import looker as open_looker
+from pipeline.build import rules as open_rules
+from pipeline.build import sinks as open_sink
+from pipeline.build import streams as build
+from pipeline.build.detector import engine_options, make_run_detector
 from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
-from pipeline.connection import Connection
 from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame
 from pipeline.core.log import one_line
-from pipeline.open_detector import engine_options, make_run_detector
-from pipeline.stream import patience_with
+from pipeline.stream.connection import Connection
+from pipeline.stream.stream import patience_with
 from stages.base import Source
 
 Probe = tuple[str, Callable[[], str]]

@@ -15,13 +15,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.account import StreamReport
 from pipeline.cli.run import finish, run
 from pipeline.config import PipelineConfig
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.boxes import iou_matrix
 from pipeline.core.errors import SinkUnavailable
 from pipeline.core.messages import FrameMessage, decode
-from pipeline.telemetry import StreamReport
 from stages.sources.street import LABELS, Crossing, StreetScene, Truth, crossings
 from stages.sources.street.encode import write_video
 from stages.sources.street.mood import Light

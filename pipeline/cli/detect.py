@@ -63,7 +63,7 @@ def configure(request: Request) -> PipelineConfig:
 
     Raises `ConfigError` when a source is not found or a sink address is not understood.
     """
-    from pipeline.config_file import parse_config
+    from pipeline.config.file import parse_config
     from stages.sources.find import expand_all
 
     classes = names("--classes", request.classes) or None

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.telemetry import EvidenceReport, LatencyReport, Report, SinkReport
+from pipeline.account import EvidenceReport, LatencyReport, Report, SinkReport
 
 
 def print_report(report: Report, console: Console) -> None:

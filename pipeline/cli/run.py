@@ -20,14 +20,14 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pipeline.account import Report
 from pipeline.cli.faults import in_one_line
 from pipeline.cli.report import print_report
 from pipeline.config import JsonLinesSinkConfig, PipelineConfig
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.core.log import get_logger
 from pipeline.memory import share_one_heap
-from pipeline.runner import Pipeline
-from pipeline.telemetry import Report
+from pipeline.run.runner import Pipeline
 
 log = get_logger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger
 from pipeline.core.messages import FrameMessage, decode

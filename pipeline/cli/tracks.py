@@ -11,7 +11,7 @@ from pipeline.cli.command import command
 from pipeline.cli.options import Streams, names
 
 if TYPE_CHECKING:
-    from pipeline.core.frame_record import Told
+    from pipeline.core.frame_record import AnyMessage
     from pipeline.core.messages import Message
     from sinks.base import Sink
 
@@ -131,10 +131,10 @@ def run_tracks(
 def _make(section: dict[str, Any], config: Path | None) -> "Sink":
     from pydantic import ValidationError
 
+    from pipeline.build.tracks import GeoReferences, geo_references, open_section
     from pipeline.config import HeatmapSinkConfig, TrajectoriesSinkConfig
-    from pipeline.config_file import load_config
+    from pipeline.config.file import load_config
     from pipeline.core.errors import ConfigError
-    from pipeline.open_tracks import GlobeOfStreams, geo_references, open_section
 
     model = HeatmapSinkConfig if section["kind"] == "heatmap" else TrajectoriesSinkConfig
     try:
@@ -147,7 +147,7 @@ def _make(section: dict[str, Any], config: Path | None) -> "Sink":
     if section["coordinates"] == "wgs84" and config is None:
         raise ConfigError("--config", "is needed for wgs84: it says where the streams are")
     known = {} if config is None else geo_references(load_config(config).streams)
-    return open_section(given, str(given.kind), GlobeOfStreams(known))
+    return open_section(given, str(given.kind), GeoReferences(known))
 
 
 def _messages(sources: list[str]) -> "Iterator[Message]":
@@ -177,7 +177,7 @@ def _messages(sources: list[str]) -> "Iterator[Message]":
                         yield message
 
 
-def _placed(message: "Told", coordinates: str) -> int:
+def _placed(message: "AnyMessage", coordinates: str) -> int:
     """How many tracks of a message have a place."""
     from pipeline.core.messages import FrameMessage
 

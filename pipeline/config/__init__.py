@@ -1,5 +1,5 @@
 """The configuration as types. `configs/README.md` explains every key to its user;
-`pipeline.config_file` reads it from YAML."""
+`pipeline.config.file` reads it from YAML."""
 
 from pipeline.config.evidence import (
     ClipConfig,

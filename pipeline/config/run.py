@@ -53,8 +53,7 @@ class ModelConfig(Section):
 
 class BatchConfig(Section):
     """How frames of all streams form batches: up to `size` frames, after at most `within_ms` of
-    waiting. With `latency_target_ms`, see `pipeline.pace`, both are planned while it runs, up to
-    `size`."""
+    waiting. With `latency_target_ms` both are planned while it runs, see `pipeline.load.pace`."""
 
     size: Annotated[Whole, Field(ge=1, le=256)] = 2
     within_ms: Annotated[Number, Field(ge=0, le=10_000)] | None = None

@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.core.avro_schema import NAMESPACE, avro_schema
 from pipeline.core.errors import EyrieError
-from pipeline.core.frame_record import Told, to_json
+from pipeline.core.frame_record import AnyMessage, to_json
 from pipeline.core.messages import (
     MESSAGE_MODELS,
     Evidence,
@@ -30,7 +30,7 @@ _MARKER: Final = b"\xc3\x01"
 _HEAD_BYTES: Final = 10
 
 
-def encode_avro(message: Told | bytes) -> bytes:
+def encode_avro(message: AnyMessage | bytes) -> bytes:
     """A message, or its JSON body, in the compact form; no number and no time loses precision.
 
     Raises `ValueError` for a body that is no message of this version, and `EyrieError` where
@@ -70,7 +70,7 @@ class AvroCodec:
             fingerprint(writer): fastavro.parse_schema(writer) for writer in (*writers, own)
         }
 
-    def encode(self, message: Told | bytes) -> bytes:
+    def encode(self, message: AnyMessage | bytes) -> bytes:
         """See `encode_avro`."""
         body = message if isinstance(message, bytes) else to_json(message)
         out = BytesIO(_MARKER + self._mark)

@@ -82,7 +82,7 @@ class FrameRecord(
         return msgspec.structs.replace(self, detections=rows)
 
 
-Told = Message | FrameRecord
+AnyMessage = Message | FrameRecord
 """Any message that a composer makes: `kind`, `stream_id`, `message_id` and the rest have the same
 names."""
 
@@ -94,6 +94,6 @@ def encode_producer(producer: Producer) -> msgspec.Raw:
     return msgspec.Raw(producer.model_dump_json().encode())
 
 
-def to_json(told: Told) -> bytes:
+def to_json(told: AnyMessage) -> bytes:
     """One message as UTF-8 JSON without a line break."""
     return told.encode() if isinstance(told, FrameRecord) else encode(told)

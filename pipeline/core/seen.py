@@ -6,7 +6,7 @@ from pipeline.core.arrays import F32, F64
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FrameFeatures:
     """The findings of a `Looker` about one frame.
 
     - `camera_motion` (2, 3) float64 affine: source pixels of the stream's frame that was looked at

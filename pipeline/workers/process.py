@@ -27,7 +27,7 @@ EXIT_HUNG: Final = 70
 _LONGEST_LOG: Final = 8000
 
 
-class _Teller(logging.Handler):
+class _LogForwarder(logging.Handler):
     """Says to the main process what is logged here; there it is logged again."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -94,7 +94,7 @@ def main() -> None:
     control = socket.socket(fileno=fd)
     logger = logging.getLogger("eyrie")
     logger.setLevel(level)
-    logger.addHandler(_Teller(control))
+    logger.addHandler(_LogForwarder(control))
     try:
         Worker(control).run()
     except ConnectionError:

@@ -23,7 +23,7 @@ from sinks.kafka.client import (
 from sinks.kafka.open_client import ClientName, client_maker
 from sinks.kafka.record import Encoding, to_record
 from sinks.kafka.topics import ready_topics
-from sinks.kafka.window import Culprits, Window
+from sinks.kafka.window import SuspectMessages, Window
 
 log = get_logger(__name__)
 _client_numbers = itertools.count(1)
@@ -89,7 +89,7 @@ class KafkaSink:
         self._is_open = False
         self._client: Client | None = None
         self._window = Window(self._tuning)
-        self._culprits = Culprits()
+        self._culprits = SuspectMessages()
         self._begun_s: float | None = None
         self._is_committing = False
         self._why: str | None = None

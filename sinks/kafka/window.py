@@ -50,7 +50,7 @@ class Window:
         self._bytes = 0
 
 
-class Culprits:
+class SuspectMessages:
     """The search for the messages that a broker refuses. It answers for a batch, so every message
     of a refused batch is a suspect, and travels alone the next time. One that is refused alone is
     guilty."""

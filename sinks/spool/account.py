@@ -56,7 +56,7 @@ class Account:
         """Settle all up to `number` as dropped, except those that were settled before."""
         self.dropped[reason] += self._raise_floor(number)
 
-    def bury(self, number: int) -> bool:
+    def dead_letter(self, number: int) -> bool:
         """Settle one as a dead letter. False: it was settled before."""
         fresh = self._settle(number)
         self.dead_lettered += fresh

@@ -192,7 +192,7 @@ class Spool:
             self._account.acknowledge(number)
             self._moved()
 
-    def bury(self, messages: Sequence[Outgoing], reason: str) -> None:
+    def dead_letter(self, messages: Sequence[Outgoing], reason: str) -> None:
         """The receiver refuses these for ever: into the file of dead letters. Where that cannot be
         written they are dropped, counted as `dead_letters_unwritable`, and logged as errors."""
         with self._changed:
@@ -207,7 +207,7 @@ class Spool:
                 self._account.lose(numbers, "dead_letters_unwritable")
             else:
                 for message in messages:
-                    self._account.bury(message.number)
+                    self._account.dead_letter(message.number)
             self._moved()
 
     def account(self) -> tuple[Account, ShortageReason | None]:

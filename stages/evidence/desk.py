@@ -54,7 +54,7 @@ class _Picture:
 
 
 @dataclass(slots=True)
-class Desk:
+class EvidenceRecorder:
     """The desk of one stream's events: `refer`, then `take` with the picture of the same frame; the
     publish thread. Clips come out of `ring` by themselves."""
 

@@ -25,7 +25,7 @@ class _File:
     size_bytes: int
 
 
-class Keeper:
+class Retention:
     """The evidence in `folder`: regular files with the name of an event's evidence, in a folder of
     a stream in it, whichever run wrote them. All else is left alone, also links. One thread.
 

@@ -98,4 +98,4 @@ class Tally:
     peak: int | None
 
 
-Happening = Crossing | Entered | Left | Stay | Crowd | Tally
+ZoneEvent = Crossing | Entered | Left | Stay | Crowd | Tally

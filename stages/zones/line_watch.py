@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pipeline.core.tracks import Tracks
 from stages.zones.anchors import Anchors
 from stages.zones.classes import ClassFilter
-from stages.zones.happenings import Happening
+from stages.zones.happenings import ZoneEvent
 from stages.zones.line import Crossing, Lines, LineTotals
 from stages.zones.rules import LineRule, Size
 from stages.zones.schedule import Schedules
@@ -43,9 +43,9 @@ class LineWatch:
         """The totals by `LineRule.drawn`, for another object to go on with."""
         return {rule.drawn: total for rule, total in zip(self._rules, self.totals, strict=True)}
 
-    def update(self, tracks: Tracks, moment: Moment, elapsed_ns: int) -> list[Happening]:
+    def update(self, tracks: Tracks, moment: Moment, elapsed_ns: int) -> list[ZoneEvent]:
         """The next frame of an epoch."""
-        told: list[Happening] = [*self._tallies.turn(moment.captured_ns, elapsed_ns)]
+        told: list[ZoneEvent] = [*self._tallies.turn(moment.captured_ns, elapsed_ns)]
         if not self.totals:
             return told
         self._schedules.look(moment.captured_ns)
@@ -58,7 +58,7 @@ class LineWatch:
             self._columns.free(over)
         return told + [crossing for place, crossing in crossed if self._counts(place, crossing)]
 
-    def close(self, *, for_good: bool) -> list[Happening]:
+    def close(self, *, for_good: bool) -> list[ZoneEvent]:
         """End all tracks, at the end of an epoch or of these lines."""
         self._columns.free(self._columns.live)
         self._lines.reset()

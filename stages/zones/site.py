@@ -10,7 +10,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.log import get_logger
 from pipeline.core.messages import EndCause
 from pipeline.core.tracks import Tracks
-from stages.zones.happenings import Happening
+from stages.zones.happenings import ZoneEvent
 from stages.zones.line import LineTotals
 from stages.zones.line_watch import LineWatch
 from stages.zones.mask import Masks
@@ -83,7 +83,7 @@ class Site:
             )
         ]
 
-    def fit(self, size: Size) -> list[Happening]:
+    def fit(self, size: Size) -> list[ZoneEvent]:
         """Fit the rules to the (width, height) of the next frame's picture -> what ends because it
         is another."""
         if size == self._size:
@@ -102,7 +102,7 @@ class Site:
         all."""
         return self._masks.keep(found)
 
-    def update(self, tracks: Tracks, moment: Moment) -> list[Happening]:
+    def update(self, tracks: Tracks, moment: Moment) -> list[ZoneEvent]:
         """The tracks of the next frame, after `fit` -> what has happened. Media time ascends
         until `close`."""
         elapsed_ns = moment.pts_ns - self._before.pts_ns if self._before else 0
@@ -110,19 +110,19 @@ class Site:
         told = self._lines.update(tracks, moment, elapsed_ns)
         return told + self._zones.update(tracks, moment, elapsed_ns)
 
-    def close(self, cause: EndCause) -> list[Happening]:
+    def close(self, cause: EndCause) -> list[ZoneEvent]:
         """The epoch is over, or the stream: so are all tracks. It may go on after that."""
         self._before = None
         for_good = cause != "epoch"
         told = self._lines.close(for_good=for_good)
         return told + self._zones.close(cause, for_good=for_good)
 
-    def change(self, rules: Rules) -> list[Happening]:
+    def change(self, rules: Rules) -> list[ZoneEvent]:
         """Watch something else from the next frame on -> what is over by that. Lines, zones and
         masks are each only touched if they differ; lines that stay as they are keep their totals.
         """
         old, self._rules = self._rules, rules
-        size, told = self._size, list[Happening]()
+        size, told = self._size, list[ZoneEvent]()
         if size is None:
             return told
         if old.masks != rules.masks:

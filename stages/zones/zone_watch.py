@@ -7,7 +7,7 @@ from pipeline.core.messages import EndCause
 from pipeline.core.tracks import Tracks
 from stages.zones.anchors import Anchors
 from stages.zones.crowd import Crowds
-from stages.zones.happenings import Entered, Happening, Left, Stay, StayKind
+from stages.zones.happenings import Entered, Left, Stay, StayKind, ZoneEvent
 from stages.zones.lasting import Lasting, Told
 from stages.zones.movement import Headings, Insiders, Stopped
 from stages.zones.presence import Passage, Presence
@@ -54,14 +54,14 @@ class ZoneWatch:
         """True if a zone is overcrowded."""
         return self._crowds.is_over(place)
 
-    def update(self, tracks: Tracks, moment: Moment, elapsed_ns: int) -> list[Happening]:
+    def update(self, tracks: Tracks, moment: Moment, elapsed_ns: int) -> list[ZoneEvent]:
         """The next frame of an epoch."""
         if not self.rules:
             return []
         self._last_ns = moment.pts_ns
         self._entered_or_left.clear()
         counts = self._presence.counts
-        told: list[Happening] = [*self._tallies.turn(moment.captured_ns, elapsed_ns, counts)]
+        told: list[ZoneEvent] = [*self._tallies.turn(moment.captured_ns, elapsed_ns, counts)]
         told += self._turn_schedules(moment)
         sight, xyxy = self._columns.see(tracks, moment.pts_ns)
         passages = self._presence.update(sight, self._schedules.active)
@@ -74,14 +74,14 @@ class ZoneWatch:
             told += [self._stay(kind, one) for one in lasting.tick(moment.pts_ns)]
         return told + self._crowds.update(self._entered_or_left, moment.pts_ns)
 
-    def close(self, cause: EndCause, *, for_good: bool) -> list[Happening]:
+    def close(self, cause: EndCause, *, for_good: bool) -> list[ZoneEvent]:
         """End all tracks, at the end of an epoch or of these zones."""
         told = self._end(None, cause)
         told += self._crowds.close(range(len(self.rules)), self._last_ns, cause)
         return [*told, *self._tallies.close()] if for_good else told
 
-    def _turn_schedules(self, moment: Moment) -> list[Happening]:
-        told: list[Happening] = []
+    def _turn_schedules(self, moment: Moment) -> list[ZoneEvent]:
+        told: list[ZoneEvent] = []
         for place in self._schedules.look(moment.captured_ns):
             if self._schedules.active[place]:
                 self._presence.forget_ways(place)
@@ -100,7 +100,7 @@ class ZoneWatch:
             "direction_violation": self._headings.update(insiders),
         }
 
-    def _end(self, track_ids: Sequence[int] | None, cause: EndCause) -> list[Happening]:
+    def _end(self, track_ids: Sequence[int] | None, cause: EndCause) -> list[ZoneEvent]:
         """Tracks are over, None: all."""
         live = self._columns.live if track_ids is None else self._columns.columns_of(track_ids)
         if not live:
@@ -109,9 +109,9 @@ class ZoneWatch:
         self._columns.free(live)
         return told
 
-    def _pass(self, passages: Iterable[Passage]) -> list[Happening]:
+    def _pass(self, passages: Iterable[Passage]) -> list[ZoneEvent]:
         """What follows from tracks that enter and leave."""
-        told: list[Happening] = []
+        told: list[ZoneEvent] = []
         for passage in passages:
             place, column = passage.place, passage.column
             self._entered_or_left.add(place)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline.compose import Composer
+from pipeline.account import StreamAccount
+from pipeline.compose.composer import Composer
 from pipeline.core.arrays import F32, I32
 from pipeline.core.clock import utc_datetime, utc_text
 from pipeline.core.detections import Detections
@@ -18,7 +19,6 @@ from pipeline.core.frame import FrameInfo
 from pipeline.core.frame_record import DetectionRow, FrameRecord, to_json
 from pipeline.core.messages import Detection, FrameMessage, Model, Producer, decode, encode
 from pipeline.core.tracks import Tracks
-from pipeline.telemetry import StreamAccount
 from stages.zones import Rules
 from tests.core.any_message import frame_messages
 

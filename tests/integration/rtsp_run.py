@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.account import Report, StreamReport
+from pipeline.config.file import parse_config
 from pipeline.core.messages import FrameMessage, StreamStatusMessage, decode
-from pipeline.telemetry import Report, StreamReport
 from sinks.memory import MemorySink
 from tests.services.numbered import READER
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
-from pipeline.connection import Connection, Patience
+from pipeline.account import StreamReport
+from pipeline.config.file import parse_config
 from pipeline.core.clock import SystemClock
 from pipeline.core.errors import ConfigError, SourceHung
 from pipeline.core.frame import Frame
 from pipeline.core.messages import EndOfStreamMessage, FrameMessage, StreamStatusMessage, decode
-from pipeline.telemetry import StreamReport
+from pipeline.stream.connection import Connection, Patience
 from sinks.memory import MemorySink
 from stages.base import Source
 from stages.sources.chaos import Chaos, ChaosSettings

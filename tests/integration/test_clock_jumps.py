@@ -10,7 +10,7 @@ import pytest
 
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from pipeline.core.messages import FrameMessage, decode
 from sinks.memory import MemorySink

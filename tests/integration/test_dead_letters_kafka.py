@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
 from pipeline.core.clock import SystemClock
-from pipeline.delivery import Delivery
+from pipeline.outlets.delivery import Delivery
 from sinks.base import Outgoing
 from sinks.kafka import KafkaSink
 from sinks.spool.account import Account

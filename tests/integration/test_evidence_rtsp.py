@@ -9,9 +9,9 @@ from typing import Any
 import av
 
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.account import EvidenceReport
+from pipeline.config.file import parse_config
 from pipeline.core.messages import LineCrossMessage
-from pipeline.telemetry import EvidenceReport
 from sinks.memory import MemorySink
 from tests.integration.conftest import SiteMaker
 from tests.integration.rtsp_run import BUSY_S, Run, camera

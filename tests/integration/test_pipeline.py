@@ -16,7 +16,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.account import Report
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from pipeline.core.errors import SinkUnavailable
 from pipeline.core.messages import (
@@ -27,7 +28,6 @@ from pipeline.core.messages import (
     json_schema,
 )
 from pipeline.core.picture import Picture
-from pipeline.telemetry import Report
 from tests.services.servers import Server, free_port
 from tests.stages.sources.clips import encode
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.core.messages import FrameMessage, StreamStatusMessage
 from tests.integration.conftest import SiteMaker
 from tests.integration.rtsp_run import BUSY_S
-from tests.pipeline.test_cli_run_hangup import EYRIE, ROOT, Command, told, wait_for_frames
+from tests.pipeline.cli.test_cli_run_hangup import EYRIE, ROOT, Command, told, wait_for_frames
 
 SIGNALS = 3
 

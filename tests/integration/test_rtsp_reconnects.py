@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.build import source_maker
-from pipeline.config_file import parse_config
+from pipeline.build.streams import source_maker
+from pipeline.config.file import parse_config
 from pipeline.core.backoff import Backoff
 from pipeline.core.clock import SystemClock
-from pipeline.stream import Stream
-from pipeline.stream_changes import StreamChange, StreamUp
+from pipeline.stream.changes import StreamChange, StreamUp
+from pipeline.stream.stream import Stream
 from tests.integration.conftest import _miss
 from tests.integration.rtsp_run import BUSY_S, camera
 from tests.services import numbered

@@ -13,7 +13,7 @@ import av
 import pytest
 
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.clock import to_ns
 from pipeline.core.frame import FrameInfo
 from pipeline.core.messages import FrameMessage, Message, StreamStatusMessage, decode

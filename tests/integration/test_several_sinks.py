@@ -11,12 +11,12 @@ import pytest
 
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline, PipelineConfig
-from pipeline.config_file import parse_config
+from pipeline.account import Report, SinkReport
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
 from pipeline.core.messages import FrameMessage, Message, TrackEndMessage, decode
 from pipeline.core.picture import Picture
-from pipeline.telemetry import Report, SinkReport
 from tests.services.hook import Answer, Hook, Post
 from tests.services.parquet_rows import finished
 from tests.stages.sources.clips import encode

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.build import expand_streams
-from pipeline.config_file import parse_config
+from pipeline.build.streams import expand_streams
+from pipeline.config.file import parse_config
 from pipeline.core.errors import ConfigError
 from pipeline.core.messages import decode
 from tests.integration.rtsp_run import BUSY_S, running

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
-from pipeline.telemetry import Report
+from pipeline.account import Report
+from pipeline.config.file import parse_config
 from sinks.spool.survey import survey
 from tests.integration.test_pipeline import DETECTOR, from_kafka, from_redis
 from tests.services import servers

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.frame_record import DetectionRow, FrameRecord, Told, encode_producer, to_json
+from pipeline.core.frame_record import (
+    AnyMessage,
+    DetectionRow,
+    FrameRecord,
+    encode_producer,
+    to_json,
+)
 from pipeline.core.messages import (
     EventMessage,
     FrameMessage,
@@ -30,7 +36,7 @@ def _record(message: FrameMessage) -> FrameRecord:
     return FrameRecord(**plain, producer=encode_producer(PRODUCER), detections=rows)
 
 
-def _labels(told: Told | None) -> list[str]:
+def _labels(told: AnyMessage | None) -> list[str]:
     assert isinstance(told, FrameMessage | FrameRecord)
     return [found.label for found in told.detections]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from sinks.base import Outgoing
 from sinks.kafka.client import Record, Tuning
 from sinks.kafka.record import Encoding, to_record, traceparent
-from sinks.kafka.window import Culprits, Window
+from sinks.kafka.window import SuspectMessages, Window
 
 IDS = st.text("0123456789abcdef", min_size=32, max_size=32)
 
@@ -64,7 +64,7 @@ def test_a_window_is_bounded(sizes: list[int]) -> None:
 def test_the_guilty_are_found_and_nobody_else(count: int, data: st.DataObject) -> None:
     """Send a refused batch again as the sink does: who travels alone and is refused, is bad."""
     guilty = data.draw(st.sets(st.integers(0, count - 1)))
-    culprits = Culprits()
+    culprits = SuspectMessages()
     records = _records([1] * count)
     for record in records:
         culprits.suspect(record)

@@ -8,7 +8,7 @@ from typing import Any
 import av
 
 from pipeline.bench.job import Job
-from pipeline.build import MOST_DECODER_THREADS
+from pipeline.build.streams import MOST_DECODER_THREADS
 from stages.sources.decode import pick_video
 
 

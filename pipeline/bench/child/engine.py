@@ -14,8 +14,8 @@ from detectors.engines.open import open_engine
 from detectors.letterbox import Letterbox
 from pipeline.bench.child.whole import configure
 from pipeline.bench.job import Job
+from pipeline.build.detector import engine_options
 from pipeline.core.arrays import AnyArray
-from pipeline.open_detector import engine_options
 
 
 def load(job: Job) -> tuple[Callable[[Callable[[], None]], dict[str, Any]], dict[str, Any]]:

@@ -14,11 +14,11 @@ from pipeline import Pipeline
 from pipeline.bench.child.detectors import NoModel
 from pipeline.bench.child.live import run_live
 from pipeline.bench.job import Job
+from pipeline.build.detector import make_run_detector
 from pipeline.config import PipelineConfig
-from pipeline.config_file import load_config
+from pipeline.config.file import load_config
 from pipeline.core.errors import EyrieError
 from pipeline.memory import share_one_heap
-from pipeline.open_detector import make_run_detector
 
 
 class Incomplete(EyrieError):

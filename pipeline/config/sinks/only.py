@@ -13,7 +13,7 @@ _Text = Annotated[str, StringConstraints(min_length=1)]
 
 class OnlyConfig(Section):
     """A filter: a message passes if all given keys hold; see `sinks.filter.Filter`. Names that a
-    run does not know, such as of a class, are refused by `pipeline.open_sink.check_filters`."""
+    run does not know, such as of a class, are refused by `pipeline.build.sinks.check_filters`."""
 
     kinds: Annotated[frozenset[Kind], Field(min_length=1)] | None = None
     streams: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-from tests.pipeline.test_cli import eyrie
+from tests.pipeline.cli.test_cli import eyrie
 
 
 def test_a_short_run_measures_our_parts_and_writes_them_down(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from detectors.letterbox import Letterbox
-from pipeline.connection import Connection
 from pipeline.core.clock import SystemClock
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame
+from pipeline.stream.connection import Connection
 from pipeline.workers import wire
 from pipeline.workers.layout import Wanted
 from pipeline.workers.pool import Pool, WorkerProcess

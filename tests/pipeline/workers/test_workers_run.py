@@ -17,11 +17,11 @@ import pytest
 from detectors.letterbox import Letterbox
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.account import Report
+from pipeline.config.file import parse_config
 from pipeline.core.arrays import U8
 from pipeline.core.detections import Detections
 from pipeline.core.picture import Picture
-from pipeline.telemetry import Report
 from tests.stages.sources.clips import encode, scene
 
 _TIMES = re.compile(rb'"(published_at|arrived_at)":"[^"]*"')
@@ -115,7 +115,7 @@ _PROGRAM = """
 import asyncio, sys
 from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
 
 detector = ScriptedDetector(("x",), lambda picture: Detections.empty())

@@ -192,7 +192,7 @@ def test_after_close_nothing_is_taken(tmp_path: Path) -> None:
         lambda: spool.append(messages(1, 1)),
         lambda: spool.read(0, 1),
         lambda: spool.acknowledge(1),
-        lambda: spool.bury([], ""),
+        lambda: spool.dead_letter([], ""),
     ):
         with pytest.raises(SinkUnavailable, match="is not open"):
             call()
@@ -256,7 +256,7 @@ def test_what_is_refused_for_ever_is_written_down_and_passed_over(tmp_path: Path
         event = Outgoing("event", "gate", "f" * 32, '{"a": "é"}'.encode())
         spool.append([*given[:3], event])
         numbered = read_all(spool)
-        spool.bury([numbered[0], numbered[3]], "too large for redis://me:hunter2@host")
+        spool.dead_letter([numbered[0], numbered[3]], "too large for redis://me:hunter2@host")
         assert [message.number for message in read_all(spool)] == [2, 3]
         account = spool.account()[0]
         assert (account.dead_lettered, account.spooled, account.floor) == (2, 2, 1)
@@ -275,7 +275,7 @@ def test_dead_letters_that_cannot_be_written_are_dropped_and_counted(tmp_path: P
     (tmp_path / FILE_NAME).mkdir()
     with opened(tmp_path) as spool:
         spool.append(messages(1, 2))
-        spool.bury(read_all(spool)[:1], "too large")
+        spool.dead_letter(read_all(spool)[:1], "too large")
         account = spool.account()[0]
         assert account.dropped == {"dead_letters_unwritable": 1}
         check_identity(account)

@@ -81,7 +81,7 @@ def test_a_backlog_is_delivered_from_a_disk_that_is_full_at_the_start(small_disk
     fill(small_disk / "somebody's")
     with opened(small_disk / "kafka", SpoolSettings()) as spool:
         assert bodies(read_all(spool)) == bodies(given)
-        spool.bury(read_all(spool)[:1], "too large")
+        spool.dead_letter(read_all(spool)[:1], "too large")
         spool.acknowledge(300)
         account = spool.account()[0]
         assert account.spooled == 0

@@ -97,7 +97,7 @@ class Spooling(RuleBasedStateMachine):
     @rule(seed=st.randoms(use_true_random=False))
     def refuse(self, seed: random.Random) -> None:
         refused = seed.sample(self.read, min(3, len(self.read)))
-        self.spool.bury(refused, "too large")
+        self.spool.dead_letter(refused, "too large")
         self.settled |= {message.number for message in refused}
         self.read = [message for message in self.read if message not in refused]
 

@@ -22,7 +22,7 @@ def buried(folder: Path, count: int, size_bytes: int = 200) -> None:
     """A spool whose receiver has refused all that it was given."""
     with opened(folder) as spool:
         spool.append(messages(1, count, size_bytes))
-        spool.bury(read_all(spool), "too large")
+        spool.dead_letter(read_all(spool), "too large")
         assert spool.account()[0].spooled == 0
 
 
@@ -58,7 +58,7 @@ def test_what_has_no_room_stays_and_comes_the_next_time(tmp_path: Path) -> None:
 def test_one_that_is_larger_than_the_spool_stays_and_the_others_go(tmp_path: Path) -> None:
     with opened(tmp_path) as spool:
         spool.append([*messages(1, 1), *messages(2, 1, 2 * LEAST_BYTES), *messages(3, 1)])
-        spool.bury(read_all(spool), "too large")
+        spool.dead_letter(read_all(spool), "too large")
     with opened(tmp_path, BY_HAND) as spool:
         assert replay(spool) == Replayed(moved=2, no_room=1)
         assert [int(message.message_id, 16) for message in read_all(spool)] == [1, 3]

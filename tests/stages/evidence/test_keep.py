@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from stages.evidence.files import part_name
-from stages.evidence.keep import Keeper
+from stages.evidence.keep import Retention
 
 NOW_S = 1_000_000.0
 ID = "{:032x}"
@@ -22,8 +22,10 @@ def evidence(folder: Path, number: int, age_s: float, stream: str = "gate") -> P
     return put(folder, f"{stream}/{ID.format(number)}-clip.mp4", age_s)
 
 
-def keeper(folder: Path, most_bytes: int | None = None, longest_s: float | None = None) -> Keeper:
-    made = Keeper(folder, most_bytes, longest_s, now_s=lambda: NOW_S)
+def keeper(
+    folder: Path, most_bytes: int | None = None, longest_s: float | None = None
+) -> Retention:
+    made = Retention(folder, most_bytes, longest_s, now_s=lambda: NOW_S)
     made.open()
     return made
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from av.codec.hwaccel import hwdevices_available
 
-from pipeline.build import expand_streams
+from pipeline.build.sources import require_devices
+from pipeline.build.streams import expand_streams
 from pipeline.config import PipelineConfig, StreamConfig
-from pipeline.config_file import parse_config
+from pipeline.config.file import parse_config
 from pipeline.core.errors import ConfigError, SourceUnavailable
 from pipeline.core.frame import Frame
-from pipeline.open_source import require_devices
 from stages.base import Decoder, Hwaccel
 from stages.sources.file import FileSource
 from stages.sources.hardware import KINDS, Hardware, NoDevice, device

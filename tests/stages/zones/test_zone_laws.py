@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.messages import EndCause
-from stages.zones import Crossing, Happening, LineRule, Rules, ZoneRule
+from stages.zones import Crossing, LineRule, Rules, ZoneEvent, ZoneRule
 from stages.zones.happenings import Crowd, Entered, Left, Stay
 from stages.zones.rules import DirectionRule, LimitRule, OccupancyRule, StayRule, StoppedRule
 from tests.stages.zones.walks import FRAME_NS, Point, Walkers
@@ -119,7 +119,7 @@ def test_what_starts_is_updated_and_ended_once_with_a_cause(
     assert _well_formed(walkers.told)
 
 
-def _well_formed(told: list[Happening]) -> bool:
+def _well_formed(told: list[ZoneEvent]) -> bool:
     phases: defaultdict[Event, list[str]] = defaultdict(list)
     spans: defaultdict[Event, list[int]] = defaultdict(list)
     for one in told:
@@ -175,7 +175,7 @@ def test_rules_and_tracks_do_not_touch_each_other(story: list[dict[int, Point]],
         for one in alone:
             one.step(frame)
 
-    def said(some: list[Happening]) -> list[str]:
+    def said(some: list[ZoneEvent]) -> list[str]:
         return sorted(map(repr, some))
 
     assert said(together.told) == said([told for one in alone for told in one.told])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.tracks import Tracks
-from stages.zones import Happening, Rules, Site
+from stages.zones import Rules, Site, ZoneEvent
 from stages.zones.sight import Moment
 
 Point = tuple[float, float]
@@ -40,12 +40,12 @@ class Walkers:
         self.site = Site(rules)
         self.site.fit(size)
         self.now_ns = -FRAME_NS
-        self.told: list[Happening] = []
+        self.told: list[ZoneEvent] = []
 
     def step(
         self, feet: Mapping[int, Point], ended: Sequence[int] = (), *, after_ns: int = FRAME_NS,
         **changed: Any,
-    ) -> list[Happening]:  # fmt: skip
+    ) -> list[ZoneEvent]:  # fmt: skip
         """One frame more."""
         self.now_ns += after_ns
         moment = Moment(self.now_ns, self.START_NS + self.now_ns)
@@ -55,7 +55,7 @@ class Walkers:
 
     def walk(
         self, way: Sequence[Point], track_id: int = 1, *, after_ns: int = FRAME_NS
-    ) -> list[Happening]:
+    ) -> list[ZoneEvent]:
         """One track, a frame for each point."""
         return [one for at in way for one in self.step({track_id: at}, after_ns=after_ns)]
 

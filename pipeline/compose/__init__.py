@@ -1,0 +1,1 @@
+"""Results to messages: what is told, and with which words."""

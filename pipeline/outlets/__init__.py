@@ -1,0 +1,1 @@
+"""What stands before a sink: queue, spool, retries, account."""

@@ -1,0 +1,288 @@
+"""One run of a configuration: opening and stopping order, threads, and the first failure."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from detectors.base import Detector
+from pipeline.account import Report
+from pipeline.build import evidence as open_evidence
+from pipeline.build import looker as open_looker
+from pipeline.build import outlets as open_outlet
+from pipeline.build import rules as open_rules
+from pipeline.build import sinks as open_sink
+from pipeline.build import sources as open_source
+from pipeline.build import streams as build
+from pipeline.build.detector import make_run_detector
+from pipeline.config import PipelineConfig
+from pipeline.core.clock import Clock, SystemClock
+from pipeline.core.log import get_logger
+from pipeline.run.changes import Changeable
+from pipeline.run.flow import Flow
+from pipeline.run.parts import PartsMaker
+from pipeline.run.streams import Streams
+from pipeline.run.threads import ABANDON_AFTER_S, Threads
+from pipeline.workers.place import Workers
+from pipeline.workers.pool import WorkerProcess
+from sinks.base import Sink
+
+log = get_logger(__name__)
+
+
+class Pipeline(Changeable):
+    """A run of one configuration, embeddable in another program's loop.
+
+        async with Pipeline(config) as pipeline:
+            report = await pipeline.wait()
+
+    Entering opens sinks, then the detector, then starts the streams; it raises the `EyrieError` of
+    the first thing that cannot be opened, with everything else closed again. Leaving before the end
+    aborts. `detector` replaces the configured one, and stays the caller's to close. `sinks` get all
+    messages beside the configured ones; they are opened, flushed and closed here. `instance` is
+    what messages say of who wrote them, host and process by default. With `keep_running` the run
+    waits for `add` when all streams have ended, until `drain` or `abort`.
+
+    Streams can be changed while others run: see `Changeable`.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        *,
+        detector: Detector | None = None,
+        sinks: Sequence[Sink] = (),
+        clock: Clock | None = None,
+        instance: str | None = None,
+        keep_running: bool = False,
+    ) -> None:
+        super().__init__(config)
+        self._instance = instance
+        self._given_detector = detector
+        self._given_sinks = tuple(sinks)
+        self._clock = clock or SystemClock()
+        self._keep_running = keep_running
+        self._guard = threading.Lock()
+        self._left = False
+        self._opened = contextlib.ExitStack()
+        self._flow: Flow | None = None
+        self._streams: Streams | None = None
+        self._workers: Workers | None = None
+        self._threads = Threads()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._error: str | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._threads.run("open", self._open)
+        except BaseException:
+            self._leave()
+            raise
+        self._loop = asyncio.get_running_loop()
+        self._main = asyncio.create_task(self._run(), name="eyrie")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+        if self._main is not None:
+            await asyncio.wait([self._main])
+            if not self._main.cancelled():
+                self._main.exception()  # `wait` has raised it, or nobody asked
+        if self._draining is not None:
+            self._draining.cancel()
+            await asyncio.wait([self._draining])
+        await self._outlast_changes()
+        await asyncio.to_thread(self._close)
+
+    async def wait(self) -> Report:
+        """Wait until every stream has ended and every sink has its messages -> the account.
+
+        Raises the error that ended the run early, such as `EngineRunError`. Failures of single
+        streams and sinks are in the report.
+        """
+        if self._main is None:
+            raise RuntimeError("Pipeline.wait outside of `async with`")
+        await asyncio.shield(self._main)
+        return self.report()
+
+    def drain(self) -> None:
+        """Stop the streams, let what is decoded be published and delivered; abort what is not done
+        within `drain_timeout_s`. Never blocks; any thread, any number of times."""
+        self._in_loop(self._begin_drain)
+
+    def abort(self) -> None:
+        """Stop now: frames that wait are dropped and counted, messages that wait are given up, and
+        threads that hang are abandoned after 2 s. Never blocks; any thread, any number of times."""
+        if self._flow is not None and self._loop is not None:
+            self._flow.abort()
+            self._in_loop(self._cut)
+
+    @property
+    def started(self) -> bool:
+        """True once everything is open and the streams have been started."""
+        return self._main is not None
+
+    @property
+    def workers(self) -> list[WorkerProcess]:
+        """The processes that decode, each with its streams; none where all is done here. Any
+        thread."""
+        return self._workers.processes if self._workers is not None else []
+
+    def report(self) -> Report:
+        """The account as of now. Any thread."""
+        report = self._flow.report() if self._flow is not None else Report([], [])
+        report.error = self._error
+        return report
+
+    def _running(self) -> Streams:
+        if self._main is None or self._streams is None:
+            raise RuntimeError("streams of a Pipeline can be changed only inside of `async with`")
+        return self._streams
+
+    def _open(self) -> None:
+        """Open everything. Blocks while it connects and loads. Whatever is opened is closed again
+        if a part fails, or if nobody waits any longer."""
+        with contextlib.ExitStack() as stack:
+            flow = self._make_flow(stack)
+            with self._guard:
+                if not self._left:
+                    self._flow, self._opened = flow, stack.pop_all()
+
+    def _leave(self) -> None:
+        """Close what `_open` has opened, or will open, as nobody waits for it any longer."""
+        with self._guard:
+            self._left = True
+        self._opened.close()
+
+    def _make_flow(self, stack: contextlib.ExitStack) -> Flow:
+        config, clock = self.config, self._clock
+        stream_configs = build.expand_streams(config)
+        open_source.require_devices(stream_configs)
+        outlets = open_outlet.make_outlets(config, clock, self._given_sinks)
+        picture_outlets = open_outlet.make_picture_outlets(config)
+        evidence = open_evidence.make_evidence_outlet(config)
+        for opened in (*outlets, *picture_outlets, *([evidence] if evidence else [])):
+            stack.callback(opened.close)
+            opened.open()
+        detector = self._given_detector or self._load_detector(stack)
+        open_sink.check_filters(config, stream_configs, detector.labels)
+        open_rules.check_classes(stream_configs, config.model.classes or detector.labels)
+        embedder = open_looker.open_embedder(config, stack)
+        workers = Workers(config, stream_configs, detector, len(os.sched_getaffinity(0)))
+        stack.callback(workers.close)
+        self._workers = workers
+        producer = build.make_producer(config, detector, clock, self._instance)
+        maker = PartsMaker(
+            config, producer, detector.labels, clock, workers, embedder, evidence,
+            draws=bool(picture_outlets),
+        )  # fmt: skip
+        flow = Flow(
+            detector, config.batch, clock, outlets, picture_outlets, evidence,
+            heartbeat_s=config.heartbeat_s,
+        )  # fmt: skip
+        self._streams = Streams(
+            flow, self._threads, maker, clock,
+            parallel_files=config.parallel_files, keep_running=self._keep_running,
+        )  # fmt: skip
+        for stream_config in stream_configs:
+            self._streams.put(stream_config)
+        return flow
+
+    def _load_detector(self, stack: contextlib.ExitStack) -> Detector:
+        detector = make_run_detector(self.config)
+        stack.callback(detector.close)
+        detector.warm_up(self.config.batch.size)
+        return detector
+
+    def _close(self) -> None:
+        """Wait a moment for the threads, then close what was opened, last first."""
+        self._threads.join(ABANDON_AFTER_S)
+        self._opened.close()
+
+    async def _run(self) -> None:
+        flow, streams = self._flow, self._streams
+        assert flow is not None
+        assert streams is not None
+        try:
+            async with asyncio.TaskGroup() as group:
+                streams.start(group)
+                for name, loop in flow.loops:
+                    group.create_task(self._work(name, loop))
+        except BaseExceptionGroup as failures:
+            self.abort()
+            raise _first(failures) from failures
+
+    async def _work(self, name: str, work: Callable[[], None]) -> None:
+        """Run one of the flow's loops. Where it fails, no stream can be changed any more."""
+        try:
+            await self._threads.run(name, work)
+        except Exception:
+            self.abort()
+            raise
+        if self._flow is not None and self._flow.detect.is_over and self._streams is not None:
+            self._streams.cut()  # where all sinks are gone, some may be paused or about to start
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all is over
+                self._loop.call_soon_threadsafe(call)
+
+    def _cut(self) -> None:
+        """Do what of an abort is for the loop's thread."""
+        if self._streams is not None and self._loop is not None:
+            self._streams.cut()
+            self._loop.call_later(ABANDON_AFTER_S, self._threads.abandon_all)
+
+    def _begin_drain(self) -> None:
+        if self._draining is None and self._main is not None and not self._main.done():
+            self._draining = asyncio.create_task(self._drain(), name="eyrie drain")
+
+    async def _drain(self) -> None:
+        """Stop the streams and keep the time, both at once: the ends of the streams may themselves
+        wait for a sink that is stuck."""
+        assert self._streams is not None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._streams.finish())
+            group.create_task(self._keep_drain_timeout())
+
+    async def _keep_drain_timeout(self) -> None:
+        limit_s = self.config.drain_timeout_s
+        log.info("draining: no new frames, at most %g s", limit_s)
+        assert self._main is not None
+        await asyncio.wait([self._main], timeout=limit_s)
+        if not self._main.done():
+            await self._leave_deliveries()
+        if not self._main.done():
+            self._error = f"the run was not drained within {limit_s:g} s and was aborted"
+            self.abort()
+
+    async def _leave_deliveries(self) -> None:
+        """Leave what is in spools there, where it is safe: their sinks are waited for no longer,
+        and do not make the drain fail."""
+        assert self._flow is not None
+        assert self._main is not None
+        self._flow.leave_deliveries()
+        await asyncio.wait([self._main], timeout=ABANDON_AFTER_S)
+        left = self._threads.unfinished
+        if left and left <= self._flow.deliver_threads:
+            for name in left:
+                self._threads.abandon(name)
+            await asyncio.wait([self._main], timeout=ABANDON_AFTER_S)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error itself, out of however many groups."""
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

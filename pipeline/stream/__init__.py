@@ -1,0 +1,1 @@
+"""One stream: connecting, decoding, and the lane in which its frames wait."""

@@ -1,0 +1,102 @@
+"""`eyrie run` and SIGHUP: the command as people run it."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from pipeline.core.messages import FrameMessage, Message, decode
+from tests.stages.sources.clips import encode
+
+ROOT = Path(__file__).resolve().parents[3]
+EYRIE = (sys.executable, "-c", "from pipeline.cli import main; main()")
+WITHIN_S = 60
+
+
+def configuration(clip: Path, out: Path, streams: dict[str, int], more: str = "") -> str:
+    """Streams with their caps on the frame rate."""
+    lines = [
+        f"  - {{id: {name}, queue_frames: 1000, fps: {fps},"
+        f" source: {{kind: file, path: {clip}, realtime: true}}}}"
+        for name, fps in streams.items()
+    ]
+    sink = f"sinks: [{{kind: jsonl, path: '{out}/{{stream_id}}.jsonl'}}]"
+    return "\n".join(["streams:", *lines, sink, more, ""])
+
+
+def told(out: Path, name: str) -> list[Message]:
+    path = out / f"{name}.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [decode(line) for line in lines]
+
+
+def wait_for_frames(out: Path, *names: str) -> None:
+    goals = {name: len(told(out, name)) + 3 for name in names}
+    deadline_s = time.monotonic() + WITHIN_S
+    while any(len(told(out, name)) < goal for name, goal in goals.items()):
+        assert time.monotonic() < deadline_s, f"no more frames of {names}"
+        select.select([], [], [], 0.05)
+
+
+class Command:
+    """The running command and what it says on standard error."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def hang_up(self) -> str:
+        """SIGHUP: the lines of its answer."""
+        self._process.send_signal(signal.SIGHUP)
+        return self._until(b"SIGHUP: ")
+
+    def _until(self, word: bytes) -> str:
+        assert self._process.stderr is not None
+        said, deadline_s = b"", time.monotonic() + WITHIN_S
+        while word not in said or not said.endswith(b"\n"):
+            left_s = deadline_s - time.monotonic()
+            assert select.select([self._process.stderr], [], [], max(left_s, 0))[0], said
+            chunk = os.read(self._process.stderr.fileno(), 65_536)
+            assert chunk, said
+            said += chunk
+        return said.decode()
+
+
+def test_a_hangup_changes_the_streams_that_differ_and_nothing_else(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "clip.mp4", 4500, rate=50)
+    out, file = tmp_path / "out", tmp_path / "c.yaml"
+    file.write_text(configuration(clip, out, {"still": 4, "changes": 4, "goes": 4}))
+    command = [*EYRIE, "run", str(file), "--quiet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        try:
+            run = Command(process)
+            wait_for_frames(out, "still", "changes", "goes")
+            file.write_text("streams: [{id: still}]\n")
+            refused = run.hang_up()
+            assert refused == "ERROR SIGHUP: streams[0].source: missing\n"
+            wait_for_frames(out, "still", "changes", "goes")
+            streams = {"still": 4, "changes": 5, "comes": 4}
+            file.write_text(configuration(clip, out, streams, "batch: {size: 3}"))
+            lines = run.hang_up().splitlines()
+            while len(lines) < 2:
+                lines += run._until(b"SIGHUP: ").splitlines()
+            assert lines == [
+                "WARNING SIGHUP: only streams change in a run; restart it for the change of"
+                " batch.size",
+                "WARNING SIGHUP: added comes; removed goes; changed changes",
+            ]
+            wait_for_frames(out, "still", "changes", "comes")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(WITHIN_S) == 0
+        finally:
+            process.kill()
+    assert told(out, "goes")[-1].kind == "end_of_stream"
+    assert {m.epoch for m in told(out, "changes") if isinstance(m, FrameMessage)} == {0, 1}
+    still = [m for m in told(out, "still") if isinstance(m, FrameMessage)]
+    assert {frame.epoch for frame in still} == {0}
+    for before, now in pairwise(still):
+        assert set(now.dropped_since_last) <= {"target_fps"}
+        assert now.seq - before.seq - 1 == sum(now.dropped_since_last.values())

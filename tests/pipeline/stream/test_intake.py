@@ -1,0 +1,73 @@
+"""Frames of a resting stream on their way into its lane."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.account import StreamAccount
+from pipeline.config import FileSourceConfig, MotionGateConfig, StreamConfig
+from pipeline.core.clock import SystemClock
+from pipeline.core.frame import Frame, FrameInfo
+from pipeline.core.picture import RgbPicture
+from pipeline.stream.intake import Intake
+
+FRAME_NS = 100_000_000
+GATE = MotionGateConfig(interval_s=2, hold_s=0.5, looks=1)
+STILL = RgbPicture(np.full((48, 64, 3), 90, np.uint8))
+
+
+def frame(seq: int) -> Frame:
+    pts_ns = seq * FRAME_NS
+    return Frame(
+        FrameInfo(
+            stream_id="gate", epoch=0, seq=seq, pts_ns=pts_ns, captured_ns=pts_ns,
+            arrived_ns=pts_ns, clock="file", uncertainty_ns=0, width=64, height=48,
+        ),
+        STILL,
+    )  # fmt: skip
+
+
+def intake() -> Intake:
+    config = StreamConfig(
+        id="gate", source=FileSourceConfig(kind="file", path=Path("x"), realtime=True),
+        queue_frames=1, motion_gate=GATE,
+    )  # fmt: skip
+    return Intake(
+        config, StreamAccount("gate"), threading.Condition(), threading.Event(), lambda *_: None,
+        SystemClock(),
+    )  # fmt: skip
+
+
+def show(story: Intake, seq: int) -> None:
+    story.account.decode()
+    story.take(frame(seq))
+
+
+def test_a_frame_that_the_full_lane_drops_is_owed() -> None:
+    story = intake()
+    for seq in range(20):
+        show(story, seq)
+        if seq < 10:
+            story.lane.take(1, 0)
+    assert story.account.rest is not None
+    assert story.account.rest.at_rest
+    decoded, _, dropped = story.account.totals()
+    assert (decoded, dropped) == (20, {"at_rest": 14})
+    for seq in range(20, 40):  # the look at 2.5 s fills the lane; the next one pushes it out
+        show(story, seq)
+    assert story.account.totals()[2] == {"at_rest": 33}
+    for seq in range(40, 47):
+        show(story, seq)
+    assert story.account.totals()[2] == {"at_rest": 38, "overflow": 2}
+    (last,) = story.lane.take(1, 0)
+    assert last.info.seq == 46
+
+
+def test_what_passes_says_how_long_the_stream_has_rested() -> None:
+    story, passed = intake(), []
+    for seq in range(60):
+        show(story, seq)
+        passed += story.lane.take(1, 0)
+    rests = {one.info.seq: one.info.rested_ns // FRAME_NS for one in passed}
+    assert rests == {**dict.fromkeys(range(6), 0), 25: 19, 45: 38}
