@@ -1,4 +1,4 @@
-"""What it gains that the network takes the shape of the pictures, for hardly more pixels.
+"""What it gains that the network takes the shape of the pictures, for no more pixels.
 
     python -m benchmarks.input_shape --data $EYRIE_DATA/street5 [--model NAME]
         [--small 352x288 ...] [--json FILE]
