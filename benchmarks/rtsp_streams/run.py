@@ -38,8 +38,6 @@ class Plan:
     fps: float | None = None
     gstreamer: bool = False
     """The cameras are GStreamer's RTSP server, not the one beside this file."""
-    more_sinks: tuple[Mapping[str, Any], ...] = ()
-    """Beside Redis."""
 
 
 def measure(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -88,10 +86,7 @@ def configuration(plan: Plan, site: Server, port: int, folder: Path) -> dict[str
             }
             for number in range(plan.streams)
         ],
-        "sinks": [
-            {"kind": "redis", "url": f"redis://127.0.0.1:{port}/0", "stream": TOPIC},
-            *map(dict, plan.more_sinks),
-        ],
+        "sinks": [{"kind": "redis", "url": f"redis://127.0.0.1:{port}/0", "stream": TOPIC}],
         "spool": {"folder": str(folder / "spool")},
     }
 

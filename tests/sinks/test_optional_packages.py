@@ -49,7 +49,7 @@ def test_a_missing_package_is_one_line(
     ("imported", "packages"),
     [
         (
-            "pipeline.runner, sinks.webhook, sinks.parquet, sinks.jsonl",
+            "pipeline.run.runner, sinks.webhook, sinks.parquet, sinks.jsonl",
             {"httpx", "pyarrow", "zstandard"},
         ),
         (

@@ -87,7 +87,7 @@ def test_without_paho_the_extra_is_named() -> None:
         "import sys; sys.modules['paho'] = None; sys.modules['paho.mqtt.client'] = None\n"
         "from tests.pipeline.config.test_redis_mqtt_config import MQTT, _config\n"
         "from pipeline.core.errors import SinkError\n"
-        "from pipeline.open_sink import make_sinks\n"
+        "from pipeline.build.sinks import make_sinks\n"
         "try:\n    make_sinks(_config(MQTT))\n"
         "except SinkError as error:\n    print(error)\n"
     )
