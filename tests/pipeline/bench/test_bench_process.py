@@ -36,7 +36,7 @@ def test_time_memory_and_what_is_told_are_those_of_the_process() -> None:
         first, second = process.turn(), process.turn()
     assert first.frames == 10
     assert first.told == {"detections": 3}
-    assert 0.19 < first.cpu_s < 0.3
+    assert 0.19 < first.cpu_s < 0.39  # two turns would be 0.4
     assert first.cpu_ms_per_frame == pytest.approx(100 * first.cpu_s)
     assert first.wall_s >= 0.19
     assert 35 < second.rss_mb - first.rss_mb < 50

@@ -21,7 +21,7 @@ def test_samples_hold_the_time_that_a_thread_has_used(tmp_path: Path) -> None:
     def work() -> None:
         began = threading.get_native_id()
         stat = Path(f"/proc/self/task/{began}/schedstat")
-        spin(3_000_000)
+        spin(10_000_000)
         spent.append(int(stat.read_text().split()[0]) / 1e9)
 
     sampler = Sampler()
