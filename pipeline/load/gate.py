@@ -13,7 +13,7 @@ from pipeline.account import LoadStage
 GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """The golden ratio less 1: its multiples, modulo 1, lie apart however many there are."""
 _STAGES: Final[tuple[LoadStage, ...]] = ("skip", "slow", "below_floor")
-_HALVINGS: Final = 20
+_HALVINGS: Final = 14
 """Halvings of one step of the order in the search: far below one frame in a minute."""
 
 

@@ -52,7 +52,8 @@ class Load:
     While all frames pass there is no budget. It begins when in two intervals, one after the other,
     the engine was busy and lost frames, or, with a `pace` that has a target, frames were too late
     for it whether or not it was busy. The budget is what the engine did then, less what it takes to
-    work off the frames that wait, but at least half of what passed before. Without losses and
+    work off the frames that wait, but at least half of what passed before, and all floors where the
+    engine does as much. Without losses and
     without a backlog it grows towards what the engine has shown it can do; where a growth turns out
     wrong, the next one is waited for twice as long. It ends when all frames fit.
     """
@@ -140,7 +141,10 @@ class Load:
             self._hold_s = min(2 * self._hold_s, LONGEST_HOLD_S)
             self._grown_s = -float("inf")
         passing_fps = opening(gates, self._budget).fps(gates)
-        self._budget_fps = max(TARGET_SHARE * served_fps - backlog / DRAIN_S, passing_fps / 2)
+        floors_fps = sum(min(gate.min_fps, gate.rate_fps) for gate in gates)
+        least_fps = floors_fps if floors_fps <= TARGET_SHARE * self._engine_fps else 0.0
+        served_fps = TARGET_SHARE * served_fps - backlog / DRAIN_S
+        self._budget_fps = max(served_fps, passing_fps / 2, least_fps)
 
     def _grow(self, gates: Sequence[Gate], budget_fps: float, others: int) -> None:
         """Raise the budget where nothing was lost for a while and the engine has room; end it where
