@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,11 @@ settings.load_profile("eyrie")
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder of data that are no part of the repository. Skips where there is none."""
+    """The folder of data that are no part of the repository. Skips where there is none, and fails
+    where CI is "true"."""
     if not DATA.is_dir():
-        pytest.skip(f"the data are not at {DATA}: set EYRIE_DATA")
+        missing = f"the data are not at {DATA}: set EYRIE_DATA"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
     return DATA

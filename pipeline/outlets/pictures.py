@@ -113,7 +113,8 @@ class PictureOutlet:
         try:
             image = draw(drawing.picture.rgb(), drawing.scene)
             self.sink.write_picture(drawing.info, image)
-        except Exception as error:  # noqa: BLE001 - ends this stream here, with its name
+        except Exception as error:
+            log.debug("sink %r, stream %r", self.sink.name, stream_id, exc_info=True)
             self._failed += 1
             self._give_up(stream_id, error)
         else:
@@ -123,7 +124,8 @@ class PictureOutlet:
         self._bad_streams.discard(stream_id)
         try:
             self.sink.end_stream(stream_id)
-        except Exception as error:  # noqa: BLE001 - it is over, and said to be faulty
+        except Exception as error:
+            log.debug("sink %r, stream %r", self.sink.name, stream_id, exc_info=True)
             self._note(stream_id, error)
 
     def _give_up(self, stream_id: str, error: Exception) -> None:
@@ -131,7 +133,6 @@ class PictureOutlet:
         self._note(stream_id, error)
 
     def _note(self, stream_id: str, error: Exception) -> None:
-        log.debug("sink %r", self.sink.name, exc_info=True)
         told = as_sink_error(self.sink.name, error)
         self._error = f"{told} (no more pictures of stream {stream_id!r})"
         log.error("%s", self._error)

@@ -56,8 +56,9 @@ class Threads:
             failure: BaseException | None = None
             try:
                 work()
-            except BaseException as error:  # noqa: BLE001 - raised again in the loop's thread
-                failure = error
+            except BaseException as error:
+                log.debug("thread %r", name, exc_info=True)
+                failure = error  # raised again in the loop's thread
             with contextlib.suppress(RuntimeError):  # an abandoned thread may outlive the loop
                 loop.call_soon_threadsafe(finish, failure)
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,26 +16,15 @@ from tests.pipeline.outlets.test_evidence_outlet import job, outlet, reserve
 from tests.pipeline.run.test_evidence_run import run
 from tests.services import numbered
 from tests.services.redis_servers import wait_until
+from tests.services.small_disk import mounted
 
 FULL = os.strerror(errno.ENOSPC)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB of its own. Only root may make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    made = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no file system can be mounted here: {made.stderr.strip()}")
-    try:
+    with mounted(tmp_path / "disk", 256 * 1024) as disk:
         yield disk
-    finally:
-        held = subprocess.run(["umount", str(disk)], capture_output=True, text=True, check=False)
-        if held.returncode:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
-            pytest.fail(f"a file was left open: {held.stderr.strip()}")
 
 
 def fill(disk: Path, left_bytes: int = 0) -> Path:

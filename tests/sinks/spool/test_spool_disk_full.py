@@ -1,13 +1,13 @@
 """A disk that is really full: the policy, a status, and no crash."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sinks.spool.settings import SpoolSettings, WhenSpoolFull
+from tests.services.small_disk import mounted
 from tests.sinks.spool.spooling import bodies, check_identity, messages, opened, read_all
 
 DISK_BYTES = 2 << 20
@@ -15,15 +15,8 @@ DISK_BYTES = 2 << 20
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MiB. Needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "eyrie-test", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", DISK_BYTES) as disk:
+        yield disk
 
 
 def fill(path: Path) -> None:
