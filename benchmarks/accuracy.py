@@ -19,7 +19,7 @@ from benchmarks.machine import describe
 from detectors.evaluation import Metrics, Truth, evaluate, find
 from detectors.training.data import DataFault, Picture, read_dataset, read_image
 from detectors.yolo_nas.detector import resolve
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 
 DARK, LEAST = 70, 20
 

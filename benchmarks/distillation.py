@@ -31,7 +31,7 @@ from detectors.training.schedule import Schedule
 from detectors.training.state import LAST
 from detectors.training.trainer import Trainer
 from detectors.training.validation import judge
-from detectors.yolo_nas import checkpoint
+from detectors.yolo_nas.checkpoints import checkpoint
 
 KINDS = ("plain", "distilled")
 RESULT = "result.json"

@@ -38,7 +38,7 @@ from detectors.quantize.journal import Journal
 from detectors.quantize.selection import Layers
 from detectors.quantize.sensitivity import PICTURES, output_error
 from detectors.quantize.validation import Network, Validation
-from detectors.yolo_nas import checkpoint
+from detectors.yolo_nas.checkpoints import checkpoint
 from detectors.yolo_nas.detector import Description, resolve
 from pipeline.core.arrays import F32, F64
 

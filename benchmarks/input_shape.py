@@ -23,8 +23,8 @@ from benchmarks.machine import describe
 from detectors.engines.open import EngineOptions, open_engine
 from detectors.evaluation import EVALUATION_RULE, Found, Truth, evaluate
 from detectors.training.data import read_dataset
+from detectors.yolo_nas.by_shape import Networks
 from detectors.yolo_nas.detector import Description, resolve
-from detectors.yolo_nas.networks import Networks
 from pipeline.core.arrays import U8
 
 RULE = replace(EVALUATION_RULE, conf=0.01, iou=0.65)

@@ -47,8 +47,8 @@ from detectors.quantize.calibrate import ranges
 from detectors.quantize.graph import Graph
 from detectors.quantize.latency import quick_s
 from detectors.quantize.qdq import activations, quantize
-from detectors.yolo_nas.checkpoint import Checkpoint, read
-from detectors.yolo_nas.model import build
+from detectors.yolo_nas.architecture.model import build
+from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint, read
 from pipeline.core.arrays import F32, F64
 
 CASES = ("yolo_nas_n:320", "yolo_nas_n:640", "yolo_nas_s:320", "yolo_nas_s:640")

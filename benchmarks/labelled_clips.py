@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.machine import describe
 from detectors.evaluation import EVALUATION_RULE, Found, Truth, evaluate
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 from pipeline.core.arrays import U8
 from stages.sources.file import FileSource
 

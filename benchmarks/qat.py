@@ -36,9 +36,9 @@ from detectors.training.data import Folder, read_dataset
 from detectors.training.recipes import PRESETS, Length, Recipe
 from detectors.training.state import LAST
 from detectors.training.trainer import Trainer
-from detectors.yolo_nas import checkpoint
-from detectors.yolo_nas.model import YoloNASModule
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.architecture.model import YoloNASModule
+from detectors.yolo_nas.checkpoints import checkpoint
+from detectors.yolo_nas.predict.predictor import YoloNAS
 
 FLOAT, PTQ, QAT, QAT_FLOAT = "float", "ptq", "qat", "qat_weights_in_float"
 

@@ -27,8 +27,8 @@ from detectors.quantize.graph import Graph
 from detectors.quantize.histogram import Histogram
 from detectors.quantize.qdq import activations, groups
 from detectors.quantize.sqnr import LEAST_DB, LayerNoise, layer_sqnr, weakest
-from detectors.yolo_nas.checkpoint import read
-from detectors.yolo_nas.model import build
+from detectors.yolo_nas.architecture.model import build
+from detectors.yolo_nas.checkpoints.checkpoint import read
 from pipeline.core.arrays import F32
 from tests.detectors.yolo_nas import fill_rule
 

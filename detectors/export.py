@@ -1,6 +1,6 @@
 """A checkpoint as a deployable ONNX file.
 
-Any checkpoint that `detectors.yolo_nas.checkpoint` reads: its weights, fully fused, with batch
+Any checkpoint that `detectors.yolo_nas.checkpoints` reads: its weights, fully fused, with batch
 norms folded into their convolutions. Input `images`
 (batch, 3, H, W) f32, prepared as the file's metadata say; outputs `boxes` (batch, A, 4) xyxy pixels
 and `scores` (batch, A, C). What a user of the file must know is in its metadata, see `describe`.
@@ -19,12 +19,12 @@ import numpy as np
 import onnx
 import torch
 
+from detectors.yolo_nas.architecture.fuse import fold_batch_norms
+from detectors.yolo_nas.architecture.heads import STRIDES
+from detectors.yolo_nas.architecture.model import YoloNASModule
 from detectors.yolo_nas.attach_proof import attach
-from detectors.yolo_nas.checkpoint import Checkpoint
+from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 from detectors.yolo_nas.detector import METADATA_KEY
-from detectors.yolo_nas.fuse import fold_batch_norms
-from detectors.yolo_nas.heads import STRIDES
-from detectors.yolo_nas.model import YoloNASModule
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.log import get_logger
 

@@ -28,7 +28,7 @@ from detectors.engines.tensorrt.plan import Plan
 from detectors.engines.tensorrt.platform import Platform
 from detectors.engines.tensorrt.preparation import plan_for
 from detectors.yolo_nas.detector import WEIGHTS, Description
-from detectors.yolo_nas.gpu_detector import YoloNasCudaDetector
+from detectors.yolo_nas.gpu.detector import YoloNasCudaDetector
 from pipeline.core.arrays import U8
 from pipeline.core.errors import EyrieError
 

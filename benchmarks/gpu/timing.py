@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from detectors.engines.tensorrt import TensorRtEngine
-from detectors.yolo_nas.gpu_detector import YoloNasCudaDetector
+from detectors.yolo_nas.gpu.detector import YoloNasCudaDetector
 from pipeline.core.arrays import U8
 
 WARM_ROUNDS = 3

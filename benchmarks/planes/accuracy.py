@@ -20,7 +20,7 @@ from detectors.engines.open import EngineOptions
 from detectors.evaluation import EVALUATION_RULE, Found, Truth, evaluate
 from detectors.training.data import read_dataset
 from detectors.training.data.pixels import read_image
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 from pipeline.core.arrays import U8
 from pipeline.core.picture import Picture, RgbPicture
 from stages.sources.colour import BT709

@@ -20,7 +20,7 @@ BATCH = 8
 
 
 class Model(Protocol):
-    """What is evaluated, such as a `detectors.yolo_nas.predict.YoloNAS`."""
+    """What is evaluated, such as a `detectors.yolo_nas.predict.predictor.YoloNAS`."""
 
     @property
     def processing(self) -> Processing:

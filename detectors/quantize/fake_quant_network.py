@@ -28,10 +28,10 @@ from detectors.quantize.fake_quant import (
 from detectors.quantize.graph import Graph
 from detectors.quantize.placement import CONVOLUTIONS, Placement
 from detectors.quantize.qdq import groups
-from detectors.yolo_nas.fuse import fold_batch_norms
-from detectors.yolo_nas.heads import RawOutput, decode
-from detectors.yolo_nas.model import YoloNASModule
-from detectors.yolo_nas.variants import variant
+from detectors.yolo_nas.architecture.fuse import fold_batch_norms
+from detectors.yolo_nas.architecture.heads import RawOutput, decode
+from detectors.yolo_nas.architecture.model import YoloNASModule
+from detectors.yolo_nas.architecture.variants import variant
 from pipeline.core.errors import EngineLoadError
 
 LEAST_RANGE = 1e-8

@@ -31,12 +31,12 @@ from detectors.quantize.post_training import (
 from detectors.training import state as files
 from detectors.training.recipes import Length, Preset, Recipe
 from detectors.training.start import begin
-from detectors.yolo_nas import checkpoint
+from detectors.yolo_nas.architecture.fuse import fold_batch_norms, unfold_batch_norms
+from detectors.yolo_nas.architecture.model import YoloNASModule, build
 from detectors.yolo_nas.attach_proof import attach
-from detectors.yolo_nas.checkpoint import Checkpoint
+from detectors.yolo_nas.checkpoints import checkpoint
+from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 from detectors.yolo_nas.detector import METADATA_KEY, Description
-from detectors.yolo_nas.fuse import fold_batch_norms, unfold_batch_norms
-from detectors.yolo_nas.model import YoloNASModule, build
 from detectors.yolo_nas.processing import Processing
 from detectors.yolo_nas.voting import Voting
 from pipeline.core.errors import ConfigError, DetectorError

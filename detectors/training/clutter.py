@@ -15,7 +15,11 @@ import numpy as np
 
 from pipeline.core.arrays import F64, U8, Bool
 
-SIDES_PX = ((448, 252), (448, 336), (400, 400))
+SIDES_PX = ((544, 306), (544, 408), (480, 480))
+GLASS_SHARE = 0.4
+"""Of things, those of nearly no colour that the room shows through."""
+ROW_SHARE = 0.4
+"""Of pictures, those with a row of equal things, as bottles are set up."""
 CLASSES = 5
 
 
@@ -23,16 +27,39 @@ def picture(rng: np.random.Generator) -> U8:
     """One picture (H, W, 3) uint8 BGR: a wall, a surface, and one to six things on it."""
     width, height = SIDES_PX[int(rng.integers(len(SIDES_PX)))]
     image = _room(rng, width, height)
-    for _ in range(int(rng.integers(1, 7))):
-        tall = int(height * rng.uniform(0.15, 0.85))
-        wide = max(6, int(tall * rng.uniform(0.18, 0.5)))
-        left = int(rng.uniform(-wide / 3, width - wide * 2 / 3))
-        bottom = int(height * rng.uniform(0.55, 1.05))
-        _put(rng, image, _outline(rng, wide, tall) + np.array([left, bottom - tall]))
+    things = int(rng.integers(1, 7))
+    if rng.uniform() < ROW_SHARE:
+        _row(rng, image, things)
+    else:
+        for _ in range(things):
+            _put(rng, image, _thing(rng, width, height))
     blurred = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))
     noisy = blurred + rng.normal(0, rng.uniform(0, 6), blurred.shape)
     finished: U8 = np.clip(noisy, 0, 255).astype(np.uint8)
     return finished
+
+
+def _thing(rng: np.random.Generator, width: int, height: int) -> F64:
+    """(N, 2) points of one thing, somewhere in a picture of that size."""
+    tall = int(height * rng.uniform(0.15, 0.85))
+    wide = max(6, int(tall * rng.uniform(0.18, 0.5)))
+    left = int(rng.uniform(-wide / 3, width - wide * 2 / 3))
+    bottom = int(height * rng.uniform(0.55, 1.05))
+    placed: F64 = _outline(rng, wide, tall) + np.array([left, bottom - tall])
+    return placed
+
+
+def _row(rng: np.random.Generator, image: F64, things: int) -> None:
+    """Paint one thing as often beside itself as there is room, each in nearly the same paint."""
+    height, width, _ = image.shape
+    outline = _thing(rng, width, height)
+    wide = np.ptp(outline[:, 0])
+    step = float(wide * rng.uniform(1.1, 3.5))
+    outline -= [outline[:, 0].min() - rng.uniform(-wide / 3, step), 0]
+    paint = int(rng.integers(1 << 32))
+    for number in range(things):
+        place = np.array([number * step, rng.uniform(-3, 3)])
+        _put(np.random.default_rng(paint), image, outline + place)
 
 
 def _room(rng: np.random.Generator, width: int, height: int) -> F64:
@@ -68,11 +95,14 @@ def _put(rng: np.random.Generator, image: F64, outline: F64) -> None:
     height, width, _ = image.shape
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 255, cv2.LINE_AA)
-    alpha = (mask / 255.0 * rng.uniform(0.35, 1.0))[..., None]
+    glass = rng.uniform() < GLASS_SHARE
+    alpha = (mask / 255.0 * (rng.uniform(0.15, 0.5) if glass else rng.uniform(0.35, 1.0)))[
+        ..., None
+    ]
     (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0)
     across = np.clip((np.arange(width) - left) / max(right - left, 1), 0, 1)
     light = 0.55 + 0.6 * np.sin(np.pi * across) ** rng.uniform(0.3, 1.5)
-    colour = rng.uniform(20, 240, 3)
+    colour = rng.uniform(60, 200) + rng.uniform(-25, 25, 3) if glass else rng.uniform(20, 240, 3)
     image[:] = image * (1 - alpha) + colour * light[None, :, None] * alpha
     rows = np.arange(height)
     cap = rows < top + (bottom - top) * rng.uniform(0.05, 0.12)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.yolo_nas.network import Loaded
 from detectors.yolo_nas.postprocess import Suppression, suppress
+from detectors.yolo_nas.predict.network import Loaded
 from pipeline.core.arrays import F32, I64, U8, Bool
 from pipeline.core.boxes import iou_matrix
 from pipeline.core.errors import ConfigError

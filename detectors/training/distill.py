@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from detectors.training.distributed import ALONE, Processes
 from detectors.training.teacher import Teacher, TeacherOutput, load_teacher
-from detectors.yolo_nas.heads import REG_MAX, RawOutput
+from detectors.yolo_nas.architecture.heads import REG_MAX, RawOutput
 
 __all__ = ["DistillationLoss", "DistillationTerms", "Teacher", "TeacherOutput", "load_teacher"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from detectors.training.parameters import placeholders
 from detectors.training.schedule import ema_decay
-from detectors.yolo_nas.model import YoloNASModule
+from detectors.yolo_nas.architecture.model import YoloNASModule
 
 
 class Ema:

@@ -17,12 +17,12 @@ from detectors.training.parameters import freeze, lay_out_moments, optimizer, tr
 from detectors.training.precision import CPU, Precision
 from detectors.training.recipes import Recipe
 from detectors.training.start import begin, like
-from detectors.yolo_nas.heads import STRIDES, RawOutput
-from detectors.yolo_nas.model import YoloNASModule
+from detectors.yolo_nas.architecture.heads import STRIDES, RawOutput
+from detectors.yolo_nas.architecture.model import YoloNASModule
 from pipeline.core.errors import ConfigError, EyrieError
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.checkpoint import Checkpoint
+    from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 
 LAYOUT = torch.channels_last  # half as fast again as the default on CPUs
 NAMED_PICTURES = 8
@@ -114,7 +114,8 @@ class Learner:
     def _network(self, saved: dict[str, Any] | None, source: Checkpoint | None) -> YoloNASModule:
         recipe = self.recipe
         if saved is None:
-            begun = begin(recipe.variant, recipe.class_names, source or recipe.start)
+            start, folded = source or recipe.start, recipe.folded
+            begun = begin(recipe.variant, recipe.class_names, start, folded=folded)
             self.notes, model = begun.notes, begun.model
         else:
             model = like(recipe.variant, len(recipe.class_names), saved["net"])

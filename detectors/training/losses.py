@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from detectors.training.assign import ATSS, Assignment, Targets, TaskAligned, area
 from detectors.training.distributed import ALONE, Processes
-from detectors.yolo_nas.heads import REG_MAX, RawOutput, decode
+from detectors.yolo_nas.architecture.heads import REG_MAX, RawOutput, decode
 
 GIOU_EPS = 1e-10
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from detectors.yolo_nas.blocks import QARepVGGBlock
+from detectors.yolo_nas.architecture.blocks import QARepVGGBlock
 from pipeline.core.errors import ConfigError
 
 

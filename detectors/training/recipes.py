@@ -45,6 +45,9 @@ class Recipe:
     decay_alpha: bool = False
     """Whether the bottlenecks' `alpha` decays, as in the original; norms and biases never do."""
     start: str | None = None
+    folded: bool = False
+    """Whether the network is trained as it is deployed, its branches and batch norms folded into
+    one convolution a block: the last part of a long training, at twice the speed."""
     freeze: tuple[str, ...] = ()
     teacher: str | None = None
     distill_weight: float = 1.0

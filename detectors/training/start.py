@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from detectors.yolo_nas.heads import Heads
-from detectors.yolo_nas.model import YoloNASModule, build
+from detectors.yolo_nas.architecture.fuse import fold_batch_norms
+from detectors.yolo_nas.architecture.heads import Heads
+from detectors.yolo_nas.architecture.model import YoloNASModule, build
 from pipeline.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.checkpoint import Checkpoint
+    from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 
 PREDICTIONS = "cls_pred."
 
@@ -29,26 +30,37 @@ class Start:
 
 
 def begin(
-    variant: str, class_names: Sequence[str], source: str | Path | Checkpoint | None = None
+    variant: str,
+    class_names: Sequence[str],
+    source: str | Path | Checkpoint | None = None,
+    *,
+    folded: bool = False,
 ) -> Start:
     """A network for these classes, with the weights of the checkpoint `source` where it has them.
 
     The class predictions of another list of classes are made anew, except that a class of the same
-    name keeps its own. Raises `ConfigError` when the checkpoint is of another variant or without
-    batch norms, and what `checkpoint.read` raises.
+    name keeps its own. With `folded` the network is as it is deployed, one convolution a block
+    without batch norms. Raises `ConfigError` when the checkpoint is of another variant, or without
+    batch norms where they are to be trained, and what `checkpoint.read` raises.
     """
     if source is None:
+        if folded:
+            raise ConfigError("folded", "only a trained network can do without batch norms")
         return Start(build(variant, len(class_names)).train())
     if isinstance(source, (str, Path)):
-        from detectors.yolo_nas import checkpoint
+        from detectors.yolo_nas.checkpoints import checkpoint
 
         source = checkpoint.read(source)
     if source.variant != variant:
         why = f"the checkpoint is a {source.variant}, but the network to train is a {variant}"
         raise ConfigError("--from", why)
-    if source.form == "full":
-        raise ConfigError("--from", "the checkpoint is fused for inference; train from another")
-    model = source.module().train().requires_grad_(True)
+    if source.form == "full" and not folded:
+        why = "the checkpoint is fused for inference; train from another, or with --set folded=true"
+        raise ConfigError("--from", why)
+    model = source.module()
+    if folded:
+        fold(model)
+    model.train().requires_grad_(True)
     _rest_placeholders(model)
     notes = _to_rgb(model) if source.processing.color == "bgr" else []
     theirs = tuple(source.processing.class_names)
@@ -58,11 +70,20 @@ def begin(
 
 
 def like(variant: str, classes: int, state: Mapping[str, Tensor]) -> YoloNASModule:
-    """A network, in training mode, with the branches or partly fused as the state dict is."""
+    """A network, in training mode, with the branches, partly fused or folded as the state dict."""
     model = build(variant, classes)
-    if not any(".branch_3x3." in key for key in state):
+    if not any(key.endswith(".running_var") for key in state):
+        fold(model)
+        model.requires_grad_(True)
+    elif not any(".branch_3x3." in key for key in state):
         model.fuse()
     return model.train()
+
+
+def fold(model: YoloNASModule) -> None:
+    """Bring the network to what is deployed, in place: one convolution a block, no batch norms."""
+    model.eval().fuse(full=True)
+    fold_batch_norms(model)
 
 
 def _rest_placeholders(model: nn.Module) -> None:

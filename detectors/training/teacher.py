@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from detectors.base import Engine
+from detectors.yolo_nas.architecture.fuse import fold_batch_norms
+from detectors.yolo_nas.architecture.heads import REG_MAX, STRIDES, anchor_grid
+from detectors.yolo_nas.architecture.model import YoloNASModule
 from detectors.yolo_nas.detector import WEIGHTS, Description, resolve
-from detectors.yolo_nas.fuse import fold_batch_norms
-from detectors.yolo_nas.heads import REG_MAX, STRIDES, anchor_grid
-from detectors.yolo_nas.model import YoloNASModule
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.errors import ConfigError
 
@@ -58,7 +58,7 @@ def load_teacher(source: str | Path, class_names: Sequence[str], *, bf16: bool =
     if _is_exported(source):
         engine, name, processing = _open_exported(source)
         return OnnxTeacher(engine, Subject.of(name, processing, class_names))
-    from detectors.yolo_nas import checkpoint
+    from detectors.yolo_nas.checkpoints import checkpoint
 
     read = checkpoint.read(source)
     model = read.module().fuse(full=True)
@@ -75,7 +75,7 @@ def check_teacher(source: str | Path, sides_px: Sequence[int]) -> None:
         for side in sides_px:
             _check_size(name, processing, (side, side))
     else:
-        from detectors.yolo_nas import checkpoint
+        from detectors.yolo_nas.checkpoints import checkpoint
 
         checkpoint.read(source)
 

@@ -27,8 +27,8 @@ from detectors.training.validation import Verdict, judge
 from pipeline.core.log import get_logger
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.checkpoint import Checkpoint
-    from detectors.yolo_nas.model import YoloNASModule
+    from detectors.yolo_nas.architecture.model import YoloNASModule
+    from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 
 log = get_logger(__name__)
 

@@ -18,7 +18,7 @@ from detectors.evaluation.average_precision import (
 )
 from detectors.letterbox import Letterbox
 from detectors.training.data import Picture, read_dataset, read_image
-from detectors.yolo_nas.model import YoloNASModule
+from detectors.yolo_nas.architecture.model import YoloNASModule
 from detectors.yolo_nas.postprocess import suppress
 
 TOGETHER = 8  # pictures in a forward pass

@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.model import build
-    from detectors.yolo_nas.predict import YoloNAS
+    from detectors.yolo_nas.architecture.model import build
+    from detectors.yolo_nas.predict.predictor import YoloNAS
 
 __all__ = ["YoloNAS", "build"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "build":
-        from detectors.yolo_nas.model import build
+        from detectors.yolo_nas.architecture.model import build
 
         return build
     if name == "YoloNAS":
-        from detectors.yolo_nas.predict import YoloNAS
+        from detectors.yolo_nas.predict.predictor import YoloNAS
 
         return YoloNAS
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

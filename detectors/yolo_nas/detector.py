@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.base import Engine, Precision, TensorSpec
 from detectors.letterbox import Letterbox, Transform
-from detectors.yolo_nas.networks import Networks, OpenSized
+from detectors.yolo_nas.by_shape import Networks, OpenSized
 from detectors.yolo_nas.postprocess import Suppression
 from detectors.yolo_nas.processing import Processing
 from detectors.yolo_nas.proof import STRIDES_PX, prove
@@ -20,6 +20,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineLoadError, EngineRunError
 from pipeline.core.log import one_line
 from pipeline.core.picture import AnyPicture
+from pipeline.core.turn import NUMPY_TURN
 
 METADATA_KEY = "eyrie.model"
 INT8_SUFFIX = "_int8"
@@ -129,7 +130,7 @@ class YoloNasDetector:
 
     With `open_sized`, the network's input has the shape of the pictures: as many pixels at most as
     the file's, but none wasted on padding that a 16:9 picture needs in a square. See
-    `detectors.yolo_nas.networks.Networks`, also for `waits`.
+    `detectors.yolo_nas.by_shape.Networks`, also for `waits`.
     """
 
     def __init__(
@@ -183,8 +184,9 @@ class YoloNasDetector:
         found: dict[int, Detections] = {}
         for network, places in self._networks.groups(pictures):
             (boxes, scores), transforms = network.run([pictures[place] for place in places])
-            for place, *answer in zip(places, boxes, scores, transforms, strict=True):
-                found[place] = self._finish(*answer)
+            with NUMPY_TURN:
+                for place, *answer in zip(places, boxes, scores, transforms, strict=True):
+                    found[place] = self._finish(*answer)
         return [found[place] for place in range(len(pictures))]
 
     def warm_up(self, batch_size: int) -> None:

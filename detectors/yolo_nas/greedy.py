@@ -5,7 +5,7 @@ It compares each box with those that stay, not with all, and gives Python's lock
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ from pipeline.core.arrays import F32, I64
 
 MODEL: Final = Path(__file__).with_name("greedy.onnx")
 """A network of that operator alone."""
+_OUTPUTS: Final = ["stay"]
+_ALL: Final = np.array([2**31 - 1])
+"""No limit to the number of boxes that stay."""
 _NOTHING: Final = np.zeros(1, np.float32)
 """What a box scores in groups that it is not of."""
 
@@ -29,20 +32,32 @@ def greedy(xyxy: F32, groups: I64 | None, limit: float) -> I64:
     count = len(xyxy)
     if count < 2:
         return np.arange(count)
-    boxes = xyxy.copy()
-    np.maximum(boxes[:, 2:], boxes[:, :2], out=boxes[:, 2:])
-    rank = np.arange(count, 0, -1, dtype=np.float32)
-    scores = rank[None]
+    boxes = xyxy[None].copy()
+    np.maximum(boxes[..., 2:], boxes[..., :2], out=boxes[..., 2:])
+    scores = _by_rank(count)
     if groups is not None:
-        scores = np.zeros((int(groups.max()) + 1, count), np.float32)
-        scores[groups, np.arange(count)] = rank
+        rank = scores
+        scores = np.zeros((1, int(groups.max()) + 1, count), np.float32)
+        scores[0, groups, np.arange(count)] = rank
     feed = {
-        "boxes": boxes[None], "scores": scores[None], "limit": np.array([limit], np.float32),
-        "most": np.array([count]), "least": _NOTHING,
+        "boxes": boxes, "scores": scores, "limit": _array(limit), "most": _ALL, "least": _NOTHING,
     }  # fmt: skip
-    (stay,) = _session().run(None, feed)  # rows are image, group, box
-    kept: I64 = np.sort(stay[:, 2])
+    (stay,) = _session().run(_OUTPUTS, feed)  # rows are image, group, box
+    kept: I64 = stay[:, 2]
+    if groups is not None:
+        kept.sort()
     return kept
+
+
+@lru_cache(maxsize=512)
+def _by_rank(count: int) -> F32:
+    """Scores (1, 1, N) of one group in descending order; only to be read."""
+    return np.arange(count, 0, -1, dtype=np.float32)[None, None]
+
+
+@lru_cache(maxsize=16)
+def _array(limit: float) -> F32:
+    return np.array([limit], np.float32)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 from detectors.base import Engine
 from detectors.engines.open import EngineOptions, open_engine
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
-from detectors.yolo_nas.gpu_detector import YoloNasCudaDetector, takes_tensors
+from detectors.yolo_nas.gpu.detector import YoloNasCudaDetector, takes_tensors
 from pipeline.config import ModelConfig, PipelineConfig
 from pipeline.core.errors import EngineLoadError
 from stages.privacy import LEAST_SCORE

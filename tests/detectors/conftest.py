@@ -47,8 +47,8 @@ def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch", reason="needs the train extra")
     pytest.importorskip("onnx", reason="needs the train extra")
     from detectors.export import export
-    from detectors.yolo_nas.checkpoint import read
-    from detectors.yolo_nas.model import build
+    from detectors.yolo_nas.architecture.model import build
+    from detectors.yolo_nas.checkpoints.checkpoint import read
 
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)

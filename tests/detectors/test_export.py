@@ -14,9 +14,9 @@ import torch
 
 from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.export import export
-from detectors.yolo_nas.checkpoint import Checkpoint, read
+from detectors.yolo_nas.architecture.model import build
+from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint, read
 from detectors.yolo_nas.detector import Description, YoloNasDetector
-from detectors.yolo_nas.model import build
 from detectors.yolo_nas.postprocess import Suppression, suppress
 from pipeline.core.arrays import F32, U8
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="needs the train extra")
 import onnx
 import onnxruntime
 
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 from pipeline.core.arrays import F32
 
 SIZE = (64, 96)

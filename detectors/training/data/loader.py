@@ -72,7 +72,12 @@ class _Maker:
         self.process: SpawnProcess = context.Process(
             target=_produce, args=(end, indices, ahead, mixer, options), daemon=True, name="batches"
         )
-        self.process.start()
+        # The mask is inherited: a signal to the group is for who trains, from the first moment on.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         end.close()
 
     def next(self) -> tuple[Batch, list[DataFault]]:
@@ -117,8 +122,6 @@ def _produce(
     end: Connection, indices: range, ahead: int, mixer: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
     """Make batches until the parent kills this process or is gone itself."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     made: queue.Queue[Any] = queue.Queue(ahead)
     sender = threading.Thread(target=_send, args=(end, made), name="sender", daemon=True)

@@ -24,7 +24,7 @@ from pipeline.cli.options import (
 if TYPE_CHECKING:
     from detectors.evaluation import Evaluation, Scores
     from detectors.training.data import Dataset
-    from detectors.yolo_nas.predict import YoloNAS
+    from detectors.yolo_nas.predict.predictor import YoloNAS
 
 HEADS = {
     "ap": "AP",
@@ -73,7 +73,7 @@ def evaluate(request: Request) -> int:
     """Average precision of a model by COCO's rules, each class only where it is labelled."""
     from detectors.evaluation import EVALUATION_RULE
     from detectors.training.data import read_dataset
-    from detectors.yolo_nas.predict import YoloNAS
+    from detectors.yolo_nas.predict.predictor import YoloNAS
 
     model = YoloNAS.load(
         request.model,

@@ -34,7 +34,7 @@ def export(
 ) -> int:
     """Fuse a checkpoint and write it as ONNX, verified against the checkpoint."""
     from detectors.export import export as write
-    from detectors.yolo_nas.checkpoint import read
+    from detectors.yolo_nas.checkpoints.checkpoint import read
 
     loaded = read(checkpoint, accept_licence=accept_licence, sha256=sha256)
     path = out or _beside(checkpoint)

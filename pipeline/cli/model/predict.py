@@ -30,13 +30,13 @@ from pipeline.core.log import one_line
 from pipeline.core.picture_files import is_video
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.inputs import Picture
-    from detectors.yolo_nas.predict import (
+    from detectors.yolo_nas.predict.inputs import Picture
+    from detectors.yolo_nas.predict.predictor import (
         ImageDetectionPrediction,
         VideoDetectionPrediction,
         YoloNAS,
     )
-    from detectors.yolo_nas.results import Style
+    from detectors.yolo_nas.predict.results import Style
 
 LINES = "predictions.jsonl"
 Tick = Callable[[], object]
@@ -78,7 +78,7 @@ class Request:
 
 def predict(request: Request) -> int:
     """Detect in pictures and videos; draw what is found, and write it as JSON lines."""
-    from detectors.yolo_nas.predict import YoloNAS
+    from detectors.yolo_nas.predict.predictor import YoloNAS
 
     pictures, videos = _sorted_out(request)
     model = YoloNAS.load(
@@ -134,7 +134,7 @@ def _counted(count: int, one: str, many: str = "") -> str:
 
 def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:
     """The pictures and the videos that are meant. Raises `ConfigError`."""
-    from detectors.yolo_nas import inputs
+    from detectors.yolo_nas.predict import inputs
 
     pictures: list[Picture] = []
     videos: list[Path] = []
@@ -179,8 +179,8 @@ class _Writer:
     def __init__(
         self, model: YoloNAS, request: Request, wanted: tuple[str, ...], lines: IO[str]
     ) -> None:
-        from detectors.yolo_nas.predict import Options
-        from detectors.yolo_nas.results import Names
+        from detectors.yolo_nas.predict.predictor import Options
+        from detectors.yolo_nas.predict.results import Names
 
         self.account = Account()
         self._model, self._request, self._wanted, self._lines = model, request, wanted, lines
@@ -194,7 +194,7 @@ class _Writer:
 
     def pictures(self, pictures: Sequence[Picture], tick: Tick) -> None:
         """All pictures, in batches; those that cannot be read are told in the account."""
-        from detectors.yolo_nas import inputs
+        from detectors.yolo_nas.predict import inputs
 
         if not pictures:
             return
@@ -215,8 +215,8 @@ class _Writer:
 
     def video(self, path: Path, tick: Tick) -> None:
         """One video. Of a damaged one there are lines up to the damage, but no drawing."""
-        from detectors.yolo_nas.inputs import InputError
-        from detectors.yolo_nas.video import write_video
+        from detectors.yolo_nas.predict.inputs import InputError
+        from detectors.yolo_nas.predict.video import write_video
 
         def drawn() -> Iterator[tuple[float, Any]]:
             for one in video:
@@ -240,13 +240,13 @@ class _Writer:
 
     @property
     def _style(self) -> Style:
-        from detectors.yolo_nas.results import Style
+        from detectors.yolo_nas.predict.results import Style
 
         return Style(class_names=self._wanted)
 
     def _note(self, one: ImageDetectionPrediction) -> None:
         """Write a line, count its boxes."""
-        from detectors.yolo_nas.predict import FrameDetectionPrediction
+        from detectors.yolo_nas.predict.predictor import FrameDetectionPrediction
 
         found = one.prediction
         boxes = []

@@ -77,7 +77,7 @@ def pseudo_label(
         describe,
         label_all,
     )
-    from detectors.yolo_nas.network import load
+    from detectors.yolo_nas.predict.network import load
 
     picked = names("--classes", classes)
     policy = Policy(accept, discard, min_side_px)

@@ -15,7 +15,7 @@ from detectors.training.distributed import ALONE
 from detectors.training.precision import device
 from detectors.training.state import LAST, saved_recipe
 from detectors.training.trainer import Outcome, Trainer
-from detectors.yolo_nas import checkpoint
+from detectors.yolo_nas.checkpoints import checkpoint
 from pipeline.cli.model.qat_request import Request
 from pipeline.cli.model.train_plan import Plan, new_plan, next_plan
 from pipeline.cli.model.train_run import announced, new_trainer, progress, table

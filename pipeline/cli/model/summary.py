@@ -13,7 +13,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.log import one_line
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.summary import Shape, Shapes, Summary
+    from detectors.yolo_nas.architecture.summary import Shape, Shapes, Summary
 
 SIDES = (1, 2, 4)
 LEAST_WIDTH = 100
@@ -55,7 +55,7 @@ def summary(
 
 def parse_input(text: str) -> Shape:
     """`BxCxHxW`, `HxW` or one side -> (B, C, H, W). Raises `ConfigError`."""
-    from detectors.yolo_nas.summary import check_shape
+    from detectors.yolo_nas.architecture.summary import check_shape
 
     try:
         sides = tuple(int(side) for side in text.lower().split("x"))
@@ -71,9 +71,9 @@ def parse_input(text: str) -> Shape:
 def _summarize(
     model: str, shape: Shape | None, classes: int | None, accept_licence: bool, sha256: str | None
 ) -> Summary:
-    from detectors.yolo_nas import summary
-    from detectors.yolo_nas.network import import_torch
-    from detectors.yolo_nas.variants import VARIANTS
+    from detectors.yolo_nas.architecture import summary
+    from detectors.yolo_nas.architecture.variants import VARIANTS
+    from detectors.yolo_nas.predict.network import import_torch
 
     import_torch("the summary of a model")
     if model in VARIANTS:
@@ -97,7 +97,7 @@ def _onnx_file(model: str) -> Path | None:
 
 def _bundled_variant(model: str) -> Path | None:
     """The bundled file, where its name is that of a variant too."""
-    from detectors.yolo_nas.variants import VARIANTS
+    from detectors.yolo_nas.architecture.variants import VARIANTS
 
     return _onnx_file(model) if model in VARIANTS else None
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from detectors.training.data import Folder, read_dataset
 from detectors.training.recipes import PRESETS, Length, Preset, Recipe, Sizes
 from detectors.training.schedule import Schedule
-from detectors.yolo_nas.variants import VARIANTS
+from detectors.yolo_nas.architecture.variants import VARIANTS
 from pipeline.cli.model.train_request import Request
 from pipeline.cli.options import names
 from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.checkpoint import Checkpoint
+    from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 
 log = get_logger(__name__)
 

@@ -26,8 +26,8 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.checkpoint import Checkpoint
-    from detectors.yolo_nas.model import YoloNASModule
+    from detectors.yolo_nas.architecture.model import YoloNASModule
+    from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 
 log = get_logger("detectors.training")
 
@@ -62,7 +62,7 @@ def _plan(request: Request) -> tuple[Plan, "Checkpoint | None"]:
         raise ConfigError("--out", why)
     if request.start is None:
         return new_plan(request, None), None
-    from detectors.yolo_nas.checkpoint import read
+    from detectors.yolo_nas.checkpoints.checkpoint import read
 
     start = read(request.start, accept_licence=request.accept_licence, sha256=request.sha256)
     return new_plan(request, start), start

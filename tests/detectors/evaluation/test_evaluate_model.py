@@ -16,7 +16,7 @@ from detectors.letterbox import Letterbox
 from detectors.training.data import STREET_CLASSES as NAMES
 from detectors.training.data import Dataset, read_dataset
 from detectors.yolo_nas.detector import WEIGHTS
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 from detectors.yolo_nas.processing import Color, Processing
 from pipeline.core.arrays import F32
 from pipeline.core.boxes import iou_matrix
@@ -142,7 +142,7 @@ def street5(shared_dir: Path, count: int) -> Dataset:
 def test_checkpoint_and_export_give_the_same_figures(shared_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the train extra")
     from detectors.export import export
-    from detectors.yolo_nas.checkpoint import read
+    from detectors.yolo_nas.checkpoints.checkpoint import read
 
     data = street5(shared_dir, 16)
     files = (WEIGHTS / "yolo_nas_n.pth", tmp_path / "exported.onnx")

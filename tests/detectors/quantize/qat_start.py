@@ -13,9 +13,9 @@ from detectors.quantize.qat import Start
 from detectors.training.data import Folder
 from detectors.training.recipes import Recipe
 from detectors.training.schedule import Schedule
-from detectors.yolo_nas import checkpoint
-from detectors.yolo_nas.checkpoint import Checkpoint
-from detectors.yolo_nas.model import build
+from detectors.yolo_nas.architecture.model import build
+from detectors.yolo_nas.checkpoints import checkpoint
+from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 from pipeline.core.arrays import F32
 
 SIDE = 64

@@ -19,8 +19,8 @@ from detectors.quantize.fake_quant_network import FakeQuantNetwork, Read
 from detectors.quantize.post_training import quantized
 from detectors.quantize.qat import Start, float_state
 from detectors.quantize.qdq import activations
-from detectors.yolo_nas import checkpoint
-from detectors.yolo_nas.model import build
+from detectors.yolo_nas.architecture.model import build
+from detectors.yolo_nas.checkpoints import checkpoint
 from pipeline.core.errors import EngineLoadError
 from tests.detectors.quantize.qat_start import CLASSES, begun, noise, write_pictures
 
@@ -168,7 +168,7 @@ def test_float_weights_come_back_exactly(start: Start, tmp_path: Path) -> None:
     read = checkpoint.read(tmp_path / "trained.pth")
     assert read.form == "full"
     plain = read.module()
-    from detectors.yolo_nas.fuse import fold_batch_norms
+    from detectors.yolo_nas.architecture.fuse import fold_batch_norms
 
     fold_batch_norms(plain)
     state = plain.state_dict()

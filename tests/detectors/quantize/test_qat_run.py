@@ -22,7 +22,7 @@ from detectors.training.data import Mixer
 from detectors.training.learner import Learner
 from detectors.training.recipes import PRESETS, Length
 from detectors.training.trainer import Trainer
-from detectors.yolo_nas import checkpoint
+from detectors.yolo_nas.checkpoints import checkpoint
 from pipeline.cli.app import app
 from pipeline.core.errors import ConfigError, DetectorError
 from tests.detectors.quantize.qat_start import (

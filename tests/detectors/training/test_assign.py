@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from detectors.training.assign import Assignment, Targets, TaskAligned, contains
-from detectors.yolo_nas.heads import anchor_grid
+from detectors.yolo_nas.architecture.heads import anchor_grid
 
 CLASSES = 3
 

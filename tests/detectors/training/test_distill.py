@@ -14,9 +14,9 @@ from detectors.engines.onnxruntime import OnnxRuntimeEngine
 from detectors.training.distill import DistillationLoss, TeacherOutput, load_teacher
 from detectors.training.distributed import Processes
 from detectors.training.teacher import BINS, ModuleTeacher, check_teacher, distributions
+from detectors.yolo_nas.architecture.heads import RawOutput, anchor_grid, decode
+from detectors.yolo_nas.architecture.model import build
 from detectors.yolo_nas.detector import WEIGHTS
-from detectors.yolo_nas.heads import RawOutput, anchor_grid, decode
-from detectors.yolo_nas.model import build
 from pipeline.core.errors import ConfigError, EngineLoadError
 
 CLASSES = ("person", "car", "motorcycle", "bus", "truck")
@@ -175,7 +175,7 @@ def images() -> Tensor:
 
 
 def test_a_checkpoint_teaches_what_its_network_says(images: Tensor) -> None:
-    from detectors.yolo_nas import checkpoint
+    from detectors.yolo_nas.checkpoints import checkpoint
 
     small = images[..., :64, :96].contiguous(memory_format=torch.channels_last)
     said = load_teacher(CHECKPOINT, CLASSES, bf16=False)(small)

@@ -11,7 +11,7 @@ import torch
 
 from detectors.training.ema import Ema
 from detectors.training.parameters import placeholders
-from detectors.yolo_nas.model import build
+from detectors.yolo_nas.architecture.model import build
 
 Oracle = dict[str, Any]
 

@@ -8,7 +8,7 @@ import torch
 
 from detectors.training.assign import Targets
 from detectors.training.losses import DetectionLoss, giou
-from detectors.yolo_nas.heads import RawOutput, anchor_grid
+from detectors.yolo_nas.architecture.heads import RawOutput, anchor_grid
 
 
 def raw_output(pictures: int, classes: int) -> RawOutput:

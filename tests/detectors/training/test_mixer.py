@@ -1,6 +1,8 @@
 """Batches: the same for every number of processes, whatever pictures are corrupt or cached."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -200,5 +202,17 @@ def test_a_loader_killed_amid_a_large_batch_is_told_too(pictures: Path) -> None:
         loader._makers[0].process.kill()
         with pytest.raises(DetectorError, match="killed by SIGKILL"):
             list(batches)
+    finally:
+        loader.close()
+
+
+def test_a_signal_to_the_group_is_not_for_the_process_that_makes_batches(pictures: Path) -> None:
+    loader = Loader([Folder(pictures)], NAMES, 2, 7, SCHEDULE)
+    try:
+        (maker,) = loader._makers
+        assert maker.process.pid is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(maker.process.pid, number)
+        assert next(iter(loader)).images.shape[0] == 2
     finally:
         loader.close()

@@ -13,7 +13,7 @@ import torch
 
 from detectors.training.assign import ATSS, Assignment, TaskAligned
 from detectors.training.losses import DetectionLoss
-from detectors.yolo_nas.heads import RawOutput, anchor_grid
+from detectors.yolo_nas.architecture.heads import RawOutput, anchor_grid
 from tests.detectors.training.original_targets import original_targets
 
 Oracle = dict[str, Any]

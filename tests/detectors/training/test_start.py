@@ -11,8 +11,8 @@ import torch
 from detectors.letterbox import Letterbox
 from detectors.training.parameters import placeholders
 from detectors.training.start import begin, like
-from detectors.yolo_nas.checkpoint import Checkpoint
-from detectors.yolo_nas.model import YoloNASModule, build
+from detectors.yolo_nas.architecture.model import YoloNASModule, build
+from detectors.yolo_nas.checkpoints.checkpoint import Checkpoint
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.errors import ConfigError
 
@@ -98,3 +98,23 @@ def test_what_cannot_be_begun_from() -> None:
     fused, _ = checkpoint("red", full=True)
     with pytest.raises(ConfigError, match="fused for inference"):
         begin("yolo_nas_n", ("red",), fused)
+
+
+def test_a_folded_network_computes_the_same_and_learns_without_norms() -> None:
+    source, model = checkpoint("red", "green", full=True)
+    begun = begin("yolo_nas_n", ("red", "green"), source, folded=True).model
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in begun.modules())
+    assert all(parameter.requires_grad for parameter in begun.parameters())
+    images = torch.rand(1, 3, 64, 64)
+    (boxes, scores), _ = begun.eval()(images)
+    (expected, their_scores), _ = model(images)
+    torch.testing.assert_close(boxes, expected, atol=1e-2, rtol=1e-4)
+    torch.testing.assert_close(scores, their_scores, atol=1e-4, rtol=1e-3)
+    again = like("yolo_nas_n", 2, begun.state_dict())
+    again.load_state_dict(begun.state_dict())
+    assert all(parameter.requires_grad for parameter in again.parameters())
+
+
+def test_only_a_trained_network_is_folded() -> None:
+    with pytest.raises(ConfigError, match="folded: only a trained network"):
+        begin("yolo_nas_n", ("red",), folded=True)

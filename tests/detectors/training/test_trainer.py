@@ -17,7 +17,7 @@ from detectors.training.report import read_log
 from detectors.training.schedule import Schedule
 from detectors.training.state import held, saved_recipe
 from detectors.training.trainer import DivergedError, Pace, Trainer
-from detectors.yolo_nas import checkpoint
+from detectors.yolo_nas.checkpoints import checkpoint
 from pipeline.core.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detectors.yolo_nas.results import ImageDetectionPrediction
+from detectors.yolo_nas.predict.results import ImageDetectionPrediction
 from pipeline.core.arrays import F32, U8
 
 

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from detectors.letterbox import Letterbox
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 from detectors.yolo_nas.processing import Processing
 from tests.detectors.yolo_nas.bright import Bright
 
 if TYPE_CHECKING:
-    from detectors.yolo_nas.model import YoloNASModule
+    from detectors.yolo_nas.architecture.model import YoloNASModule
 
 
 @pytest.fixture(scope="session")
 def filled(rule: ModuleType) -> Callable[[str, int], YoloNASModule]:
     """Builds a model with every entry of its state dict filled from the entry's name."""
     torch = pytest.importorskip("torch", reason="needs the train extra")
-    from detectors.yolo_nas.model import build
+    from detectors.yolo_nas.architecture.model import build
 
     def make(variant: str, num_classes: int) -> YoloNASModule:
         model = build(variant, num_classes)

@@ -12,7 +12,7 @@ import pytest
 
 from detectors.letterbox import COCO
 from detectors.yolo_nas.postprocess import Suppression, suppress
-from detectors.yolo_nas.predict import YoloNAS
+from detectors.yolo_nas.predict.predictor import YoloNAS
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F32, U8
 

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the train extra")
 import torch
 
 from detectors.training.losses import DetectionLoss
-from detectors.yolo_nas.model import YoloNASModule
+from detectors.yolo_nas.architecture.model import YoloNASModule
 from tests.detectors.training.original_targets import original_targets
 
 Oracle = dict[str, Any]

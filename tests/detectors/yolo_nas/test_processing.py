@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors import letterbox
 from detectors.letterbox import Letterbox
-from detectors.yolo_nas import coco, processing_params
+from detectors.yolo_nas.checkpoints import coco, processing_params
 from detectors.yolo_nas.postprocess import Suppression
 from detectors.yolo_nas.processing import Processing
 from pipeline.core.arrays import F64, U8

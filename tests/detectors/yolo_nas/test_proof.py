@@ -20,7 +20,7 @@ from benchmarks import proof_pictures  # noqa: E402
 from detectors.engines.open import EngineChoice, EngineOptions, open_engine  # noqa: E402
 from detectors.yolo_nas.attach_proof import attach  # noqa: E402
 from detectors.yolo_nas.detector import METADATA_KEY, WEIGHTS, YoloNasDetector  # noqa: E402
-from detectors.yolo_nas.predict import YoloNAS  # noqa: E402
+from detectors.yolo_nas.predict.predictor import YoloNAS  # noqa: E402
 from detectors.yolo_nas.proof import (  # noqa: E402
     LIMITS,
     PICTURES,

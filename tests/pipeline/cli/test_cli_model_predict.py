@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from detectors.yolo_nas.inputs import read_file
-from detectors.yolo_nas.video import open_file
+from detectors.yolo_nas.predict.inputs import read_file
+from detectors.yolo_nas.predict.video import open_file
 from examples import predict as example
 from pipeline.cli.app import app
 from tests.stages.sources.clips import encode

@@ -25,7 +25,7 @@ def outputs(model: onnx.ModelProto, pictures: np.ndarray) -> list[np.ndarray]:
 def test_as_if_exported_at_that_size(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs torch")
     from detectors.export import export
-    from detectors.yolo_nas.checkpoint import read
+    from detectors.yolo_nas.checkpoints.checkpoint import read
 
     checkpoint = read(WEIGHTS / "yolo_nas_n.pth")
     square, wide = tmp_path / "square.onnx", tmp_path / "wide.onnx"

@@ -1,0 +1,1 @@
+"""Preparation, colour and suppression as torch operations on a GPU, and the detector on them."""
