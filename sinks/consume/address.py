@@ -85,11 +85,19 @@ def _kafka(url: SplitResult, queries: dict[str, str], password: str | None) -> K
     unknown = set(queries) - {"ca", "sasl_mechanism"}
     if not servers or not topics or unknown:
         why = f"takes no {', '.join(sorted(unknown))}" if unknown else "has no host or no topic"
-        raise ConfigError("URL", f"{redact(url.geturl())!r} {why}: kafka://HOST:PORT/TOPIC")
+        shown = redact(url._replace(query="").geturl())
+        raise ConfigError("URL", f"{shown!r} {why}: kafka://HOST:PORT/TOPIC")
+    if any(not _has_port_or_none(server) for server in servers):
+        raise ConfigError("URL", "the address has a port that is no number")
     user = None if url.username is None else unquote(url.username)
     mechanism = queries.get("sasl_mechanism", _MECHANISM)
     ca = _ca(queries)
     return KafkaAddress(servers, topics, user, password, mechanism, url.scheme == "kafkas", ca)
+
+
+def _has_port_or_none(server: str) -> bool:
+    _, colon, port = server.rpartition("]")[2].rpartition(":")
+    return not colon or (port.isascii() and port.isdigit())
 
 
 def _redis(url: SplitResult, queries: dict[str, str]) -> StreamAddress:

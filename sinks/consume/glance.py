@@ -37,7 +37,10 @@ _VARYING: Final = (b'"published_at":"', b'"arrived_at":"', b'"instance":"')
 def glance(body: bytes) -> Glance:
     """Parse this part of a body. Raises `ValueError`, of which msgspec's and pydantic's errors are
     kinds."""
-    return _DECODER.decode(body)
+    try:
+        return _DECODER.decode(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def as_json(body: bytes) -> bytes:

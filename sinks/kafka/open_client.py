@@ -12,11 +12,11 @@ ClientName = Literal["kafka-python", "confluent"]
 def client_maker(client: ClientName, settings: Settings) -> Callable[[], Client]:
     """Makes a new client, not connected, at each call. Raises `Rejected` without its package."""
     if client == "kafka-python":
-        from sinks.kafka.kafka_python import KafkaPythonClient
+        from sinks.kafka.kafka_python.client import KafkaPythonClient
 
         return lambda: KafkaPythonClient(settings)
     try:
-        from sinks.kafka.librdkafka import LibrdkafkaClient
+        from sinks.kafka.librdkafka.client import LibrdkafkaClient
     except ModuleNotFoundError as error:
         why = "client confluent needs confluent-kafka: pip install 'eyrie[confluent]'"
         raise Rejected(settings.sink, why) from error

@@ -38,7 +38,7 @@ class RedisAddress:
         try:
             parts = urlsplit(url)
         except ValueError:
-            raise ValueError(_no_host(url)) from None
+            raise ValueError(_NO_HOST) from None
         family, _, shape = parts.scheme.partition("+")
         if parts.scheme == "unix":
             return cls._socket(parts)
@@ -80,10 +80,8 @@ _PLACES = (
 )
 
 
-def _no_host(url: str) -> str:
-    return (
-        f"the address {redact(url)!r} needs a valid host, and a port that is a number up to 65535"
-    )
+_NO_HOST = "the address needs a valid host, and a port that is a number up to 65535"
+"""Without the address: where the host is missing, a password takes the place of the port."""
 
 
 def _login(netloc: str) -> tuple[str | None, str | None, str]:
@@ -122,5 +120,5 @@ def _node(host: str, default_port: int, url: str) -> tuple[str, int]:
         name, _, port = host.partition(":")
     name = name or ("" if "," in url else "localhost")
     if not name or (port and not (_is_number(port) and 0 < int(port) <= _LAST_PORT)):
-        raise ValueError(_no_host(url))
+        raise ValueError(_NO_HOST)
     return name, int(port or default_port)

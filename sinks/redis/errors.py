@@ -1,5 +1,6 @@
 """The errors of redis-py as those of a sink."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from typing import Final
@@ -23,6 +24,8 @@ from redis.exceptions import (
 from redis.sentinel import MasterNotFoundError
 
 from pipeline.core.errors import Rejected, SinkError, SinkUnavailable
+
+_CONNECTING: Final = re.compile(r"^Error -?\d+ connecting to \S+ ")
 
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
 """The errors that a client raises for what happens at the other end."""
@@ -51,11 +54,13 @@ _PASSING_CODES: Final = (
 
 
 def reason(error: Exception) -> str:
-    """Why, on one short line: redis-py puts the whole command, body included, before the reason."""
+    """Why, on one short line without a full stop: redis-py puts the whole command, body included,
+    or the address, which is told before it, in front of the reason."""
     if isinstance(error, MasterNotFoundError):
         return _no_master(str(error))
     text = " ".join(str(error).rsplit("caused error: ", maxsplit=1)[-1].split())
-    return text.split(" script: ", 1)[0][:200] or type(error).__name__
+    text = _CONNECTING.sub("", text.split(" script: ", 1)[0])
+    return text[:200].rstrip(".") or type(error).__name__
 
 
 def _no_master(text: str) -> str:

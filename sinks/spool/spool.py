@@ -1,6 +1,5 @@
 """The spool of one sink: messages wait on disk until the receiver has confirmed them."""
 
-import re
 import threading
 from collections.abc import Sequence
 from copy import copy
@@ -14,7 +13,7 @@ from pipeline.core.log import get_logger
 from sinks.base import Outgoing
 from sinks.spool.account import Account
 from sinks.spool.dead_letters import write_dead_letters
-from sinks.spool.position import Lock, Position
+from sinks.spool.folder import SpoolFolder
 from sinks.spool.recent import Recent
 from sinks.spool.segments import Segments, Shortage, ShortageReason
 from sinks.spool.settings import SpoolSettings
@@ -40,9 +39,8 @@ class Spool:
         self._sink = sink
         self._clock = clock or SystemClock()
         self._changed = threading.Condition()
-        self._lock = Lock(folder / "lock")
+        self._kept = SpoolFolder(folder)
         self._segments = Segments(folder, settings.max_bytes, settings.segment_bytes)
-        self._position: Position | None = None
         self._account = Account()
         self.identity = ""
         """Of what is appended until `close`: the same number of another spool, of a copy of this
@@ -58,10 +56,11 @@ class Spool:
         Raises `SinkUnavailable` when another process has it, or the disk refuses.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            owner = self._lock.take()
+            owner = self._kept.take()
             if owner is not None:
-                raise SinkUnavailable(self._sink, self._taken(owner))
+                by = f"process {owner}" if owner else "another process"
+                why = f"spool {self.folder} is in use by {by}: stop it, or set another spool.folder"
+                raise SinkUnavailable(self._sink, f"{why} here")
             self._find()
         except OSError as error:
             self._release()
@@ -69,20 +68,15 @@ class Spool:
             raise SinkUnavailable(self._sink, f"{why} set spool.folder to another place") from error
 
     def _find(self) -> None:
-        older = _identity(self.folder / "identity")
+        older = self._kept.identity()
         self.identity = uuid4().hex
-        position = self._position = Position(self.folder / "position")
-        known = 0 if position.numbers is None else position.numbers[1]
-        self._segments.load(older, self.identity, known)
+        position = self._kept.position()
+        self._segments.load(older, self.identity, 0 if position is None else position[1])
         first = self._segments.first
-        floor, highest = position.numbers or (0 if first is None else first - 1, 0)
+        floor, highest = position or (0 if first is None else first - 1, 0)
         self._account = Account.at_start(floor, max(floor, highest, self._segments.last))
         self._segments.reclaim(floor)
         self._synced_s = self._clock.monotonic_s()
-
-    def _taken(self, owner: int) -> str:
-        by = f"process {owner}" if owner else "another process"
-        return f"spool {self.folder} is in use by {by}: stop it, or set another spool.folder here"
 
     def append(self, messages: Sequence[Outgoing]) -> int:
         """Number and store messages: how many, from the first on, are settled, which is stored or,
@@ -251,7 +245,7 @@ class Spool:
     def close(self) -> None:
         """Let go of the folder. Idempotent."""
         with self._changed:
-            if self._position is not None and self._unsynced:
+            if self._kept.is_open and self._unsynced:
                 self._flush()
             self._release()
             self._changed.notify_all()
@@ -266,13 +260,10 @@ class Spool:
 
     def _release(self) -> None:
         self._segments.close()
-        if self._position is not None:
-            self._position.close()
-        self._position = None
-        self._lock.release()
+        self._kept.release()
 
     def _check_open(self) -> None:
-        if self._position is None:
+        if not self._kept.is_open:
             raise SinkUnavailable(self._sink, f"spool {self.folder} is not open")
 
     def _note_damage(self, numbers: Sequence[int]) -> None:
@@ -289,24 +280,7 @@ class Spool:
         self._changed.notify_all()
 
     def _note_position(self) -> None:
-        account, position = self._account, self._position
-        assert position is not None
-        if position.numbers != (account.floor, account.last):
-            try:
-                position.store(account.floor, account.last)
-            except OSError as error:
-                log.warning("sink %r: spool %s: %s", self._sink, self.folder, error.strerror)
-
-
-def _identity(path: Path) -> str:
-    """Of what versions before `SegmentName` had an identity have stored, 32 hex digits; a new one
-    where the file is missing or no longer whole. It also marks a folder as a spool."""
-    try:
-        known = path.read_text(encoding="ascii")
-    except (FileNotFoundError, UnicodeDecodeError):
-        known = ""
-    if re.fullmatch(r"[0-9a-f]{32}", known):
-        return known
-    made = uuid4().hex
-    path.write_text(made, encoding="ascii")
-    return made
+        try:
+            self._kept.note(self._account.floor, self._account.last)
+        except OSError as error:
+            log.warning("sink %r: spool %s: %s", self._sink, self.folder, error.strerror)

@@ -76,6 +76,10 @@ class NetworkSource(ContainerSource):
                 return SourceRefused(self.stream_id, self._said(self.missing))
             case av.error.ConnectionRefusedError():
                 why = f"connection refused: nothing listens at {self.address.host}"
+            case av.error.OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
+                why = (
+                    f"no way to {self.address.host}: is it on, and is this machine on its network?"
+                )
             case av.error.ExitError() | av.error.TimeoutError():
                 why = f"no answer within {waited_s:.1f} s"
             case av.error.OSError(errno=errno.EIO) if self._encrypted:

@@ -142,6 +142,24 @@ def test_the_caption_is_a_bar_at_the_top() -> None:
     assert not touched[40:].any()
 
 
+def test_the_label_of_a_box_at_the_top_edge_is_below_the_caption() -> None:
+    bar = draw(_grey(), Tracks.empty(), LABELS, caption="cam-1")
+    drawn = draw(_grey(), _tracks((100, 0, 200, 200)), LABELS, caption="cam-1")
+    chip = (drawn == colour_of(2)).all(axis=2)[:, 110:160].any(axis=1)
+    assert np.argmax(chip) == _touched(_grey(), bar)[:, 0].sum()
+
+
+def test_a_label_is_whole_where_a_nearer_one_is_in_its_place() -> None:
+    far, near = (150.0, 104.0, 190.0, 180.0), (100.0, 100.0, 140.0, 200.0)
+    both = replace(_tracks(far, near), class_id=np.array([0, 2], np.int32))
+    pictures = [draw(_grey(), tracks, LABELS) for tracks in (_tracks(far, class_id=0), both)]
+    chips = []
+    for drawn in pictures:
+        rows = np.flatnonzero((drawn[:, 200] == colour_of(0)).all(axis=1))
+        chips.append(drawn[rows.min() : rows.max() + 1, 192:260])
+    np.testing.assert_array_equal(chips[0], chips[1])
+
+
 def test_only_detections_without_track_are_drawn_faintly() -> None:
     tracks = _tracks((100, 100, 200, 200))
     boxes = np.array([[100, 100, 200, 200], [300, 100, 400, 200]], np.float32)

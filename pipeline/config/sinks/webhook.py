@@ -15,7 +15,7 @@ from pydantic import (
 from pipeline.config.sinks.section import SpooledSection
 from pipeline.config.sinks.tls import TlsConfig
 from pipeline.config.values import Number, Seconds, Whole, with_port
-from sinks.http_answer import place_of
+from sinks.webhook.answer import place_of
 
 _OURS = frozenset(
     {
@@ -63,7 +63,8 @@ class WebhookSinkConfig(SpooledSection):
     def _check_headers(cls, headers: dict[str, SecretStr] | None) -> dict[str, SecretStr] | None:
         for name, value in (headers or {}).items():
             if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or name.lower() in _OURS:
-                raise ValueError(f"{name!r} is no header that can be set here")
+                shown = name.split(":")[0]  # behind it is the value, where YAML lacks the blank
+                raise ValueError(f"{shown!r} is no header that can be set here")
             if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
                 raise ValueError(f"the value of {name!r} is not printable ASCII without blank ends")
         return headers

@@ -1,4 +1,5 @@
-"""What streets are put together from: lane lines, crossings, footways, terraces, parked rows."""
+"""What streets are put together from: lane lines, crossings, footways, terraces, trees, parked
+rows."""
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from stages.sources.street.layout import (
     Path,
     Signal,
     Stop,
+    Tree,
     Walk,
 )
 from stages.sources.street.palette import Colour
@@ -23,15 +25,31 @@ PAINT: Colour = (226, 226, 220)
 AMBER: Colour = (226, 180, 60)
 FLOOR: Colour = (186, 180, 170)
 
+CITY = (0.58, 0.17, 0.13, 0.12)
+"""The shares of car, motorcycle, bus, truck in a lane."""
+GO, WALK = Signal(26.0, 0.0, 13.0), Signal(26.0, 15.5, 21.0)
+"""The lights of a crossing: of the traffic, and of the people."""
+_CLEAR_M = 5
+
 
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> tuple[tuple[float, float], ...]:
     return ((x0, y0), (x0, y1), (x1, y1), (x1, y0))
 
 
-def dashes(along_x: bool, at: float, low: float, high: float, wide: float = 0.14) -> list[Area]:
-    """A broken lane line from `low` to `high`."""
+def dashes(
+    along_x: bool,
+    at: float,
+    low: float,
+    high: float,
+    wide: float = 0.14,
+    *,
+    clear_of: float | None = None,
+) -> list[Area]:
+    """A broken lane line from `low` to `high`, without the marks near `clear_of`, a crossing."""
     marks = []
     for start in np.arange(low, high, 6.0).tolist():
+        if clear_of is not None and abs(start - clear_of) <= _CLEAR_M:
+            continue
         end, a, b = start + 2.6, at - wide / 2, at + wide / 2
         corners = rectangle(start, a, end, b) if along_x else rectangle(a, start, b, end)
         marks.append(Area(corners, PAINT, 6))
@@ -83,6 +101,13 @@ def terrace(
         )
         at += wide + (float(rng.uniform(1.5, 5)) if rng.random() < 0.2 else 0.0)
     return row
+
+
+def plant(
+    rng: np.random.Generator, places: list[tuple[float, float]], low_m: float, high_m: float
+) -> list[Tree]:
+    """Trees at (x, y), each of a height between the two."""
+    return [Tree(x, y, float(rng.uniform(low_m, high_m))) for x, y in places]
 
 
 def parked_row(

@@ -49,6 +49,7 @@ def test_files(text: str, pattern: str) -> None:
         "", "file:", "gate", "kafka://host", "kafka:///topic", "kafka://a:hunter2@b:1/t?x=1",
         "http://a:hunter2@b/", "redis://a:hunter2@b:port/0", "redis://b/0?stream=",
         "kafkas://a:hunter2@b:1/t?ca=/nowhere.pem", "redis://a:hunter2@[b/0",
+        "kafka://a:hunter2/t", "kafka://a:1,b:hunter2/t", "kafka://b/t?password=hunter2",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_its_secret(text: str) -> None:

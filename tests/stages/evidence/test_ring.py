@@ -13,7 +13,8 @@ from pipeline.core.clock import SECOND_NS, to_ns
 from pipeline.core.frame import FrameInfo
 from stages.evidence.base import ClipJob
 from stages.evidence.files import write
-from stages.evidence.ring import LONGEST_LAG_NS, PacketRing, PacketTap
+from stages.evidence.ring import LONGEST_LAG_NS, PacketRing
+from stages.evidence.tap import PacketTap
 from tests.services import crossing, numbered
 
 FRAME_NS = SECOND_NS // numbered.FPS

@@ -51,6 +51,12 @@ def test_nobody_listens() -> None:
     assert error.cause == "unavailable"
 
 
+def test_no_way_to_the_machine() -> None:
+    error = failure("rtsp://255.255.255.255:554/live")  # TCP has no way to a broadcast address
+    assert "no way to 255.255.255.255:554: is it on" in str(error)
+    assert error.cause == "unavailable"
+
+
 def refuse(status: str) -> Callable[[socket.socket], object]:
     def answer(connection: socket.socket) -> None:
         while request := connection.recv(4096).decode():

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from pipeline.core.messages import Kind
-from sinks.parquet_schema import COLUMNS, DETECTION, FRAME, REASONS, ROWS_OF, Table
+from sinks.parquet.schema import COLUMNS, DETECTION, FRAME, REASONS, ROWS_OF, Table
 
 _LONGEST_LINE_BYTES: Final = 1 << 24
 _LINES_AT_ONCE: Final = 10_000

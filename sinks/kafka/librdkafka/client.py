@@ -14,53 +14,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # one is not 
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.core.log import get_logger, redact
-from sinks.kafka.client import (
-    FRAMING_BYTES,
-    Creation,
-    Record,
-    Settings,
-    Topic,
-    Trouble,
-    TroubleKind,
-)
+from sinks.kafka.client import Creation, Record, Settings, Topic, Trouble
+from sinks.kafka.librdkafka.errors import kind_of
+from sinks.kafka.librdkafka.options import producer_options, security
 
 log = get_logger(__name__)
 
-_BAD_MESSAGE = {
-    KafkaError.INVALID_MSG_SIZE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-}
-_REFUSED = {
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.ILLEGAL_SASL_STATE,
-    KafkaError.INVALID_PARTITIONS,
-    KafkaError.INVALID_REPLICATION_FACTOR,
-    KafkaError.INVALID_TRANSACTION_TIMEOUT,
-    KafkaError.POLICY_VIOLATION,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    KafkaError.UNSUPPORTED_SASL_MECHANISM,
-    KafkaError._AUTHENTICATION,
-    KafkaError._INVALID_ARG,
-}
-_FENCED = {KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError._FENCED}
-_AWAY = {
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._QUEUE_FULL,
-    KafkaError._RESOLVE,
-    KafkaError._SSL,
-    KafkaError._TIMED_OUT,
-    KafkaError._TIMED_OUT_QUEUE,
-    KafkaError._TRANSPORT,
-}
 _LAST_WORDS_S = 0.1
 _NO_ANSWER = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT}
-_BAD_CERTIFICATE = "certificate verify failed"
 
 
 class _Delivery:
@@ -91,7 +52,7 @@ class LibrdkafkaClient:
             "client.id": settings.client_id,
             "reconnect.backoff.max.ms": 1000,
             "error_cb": self._hear,
-            **_security(settings),
+            **security(settings),
         }
         self._logger = _logger(settings)
         self._last_error: str | None = None
@@ -105,28 +66,7 @@ class LibrdkafkaClient:
         self._last_error = None
 
     def start(self, timeout_s: float, batch_bytes: int) -> None:
-        settings, tuning = self._settings, self._settings.tuning
-        largest = tuning.max_message_bytes + FRAMING_BYTES
-        options: dict[str, Any] = {
-            "enable.idempotence": True,
-            "acks": "all",
-            "max.in.flight": 1,
-            "message.timeout.ms": 0,
-            "compression.type": tuning.compression,
-            "linger.ms": tuning.linger_ms,
-            "batch.size": batch_bytes,
-            "message.max.bytes": max(largest, batch_bytes),
-            "queue.buffering.max.messages": 0,
-            "queue.buffering.max.kbytes": 2**31 - 1,
-            "partitioner": "murmur2_random",
-            "allow.auto.create.topics": False,
-        }
-        if settings.transactional_id is None:
-            options["enable.gapless.guarantee"] = True
-        else:
-            options["transactional.id"] = settings.transactional_id
-            options["transaction.timeout.ms"] = int(tuning.transaction_timeout_s * 1000)
-        self._options = {**self._common, **options}
+        self._options = {**self._common, **producer_options(self._settings, batch_bytes)}
         with self._told():
             self._admin = AdminClient(self._common, logger=self._logger)
             self._reach(timeout_s)
@@ -220,7 +160,7 @@ class LibrdkafkaClient:
         """librdkafka calls it in `poll`."""
         if self._last_error is not None and (self._is_refused or error.code() in _NO_ANSWER):
             return
-        self._is_refused = self._is_refused or _kind(error) == "refused"
+        self._is_refused = self._is_refused or kind_of(error) == "refused"
         self._last_error = self._settings.access.hide(error.str())
 
     def _reach(self, timeout_s: float) -> None:
@@ -261,23 +201,10 @@ class LibrdkafkaClient:
             raise self._trouble(error.args[0]) from error
 
     def _trouble(self, error: KafkaError) -> Trouble:
-        kind, why = _kind(error), error.str()
+        kind, why = kind_of(error), error.str()
         if kind == "away" and self._last_error is not None:
             why = self._last_error
         return Trouble("refused" if kind == "away" and self._is_refused else kind, why)
-
-
-def _kind(error: KafkaError) -> TroubleKind:
-    code = error.code()
-    if code in _REFUSED or _BAD_CERTIFICATE in error.str():
-        return "refused"
-    if code in _BAD_MESSAGE:
-        return "bad_message"
-    if code in _FENCED:
-        return "fenced"
-    if error.fatal() or error.txn_requires_abort():
-        return "broken"
-    return "away" if code in _AWAY or error.retriable() else "broken"
 
 
 def _logger(settings: Settings) -> logging.Logger:
@@ -290,26 +217,3 @@ def _logger(settings: Settings) -> logging.Logger:
 def _pass_on(settings: Settings, record: logging.LogRecord) -> bool:
     log.debug("client: %s", settings.access.hide(redact(record.getMessage())))
     return False
-
-
-def _security(settings: Settings) -> dict[str, Any]:
-    """librdkafka's words for how to log in and whether to encrypt."""
-    access = settings.access
-    options: dict[str, Any] = {"security.protocol": access.protocol}
-    if access.username is not None:
-        options |= {
-            "sasl.mechanism": access.mechanism,
-            "sasl.username": access.username,
-            "sasl.password": access.password,
-        }
-    if access.tls is None:
-        return options
-    access.tls.context(settings.sink)  # For its errors: they name the file.
-    options["enable.ssl.certificate.verification"] = access.tls.verify
-    options["ssl.endpoint.identification.algorithm"] = "https" if access.tls.verify else "none"
-    files = {
-        "ssl.ca.location": access.tls.ca,
-        "ssl.certificate.location": access.tls.cert,
-        "ssl.key.location": access.tls.key,
-    }
-    return options | {key: str(path) for key, path in files.items() if path is not None}

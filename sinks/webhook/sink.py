@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import Backpressure, Rejected, SinkError, SinkUnavailable
 from sinks.base import Outgoing
-from sinks.http_answer import Refused, judge, place_of
 from sinks.signature import SIGNATURE_HEADER, idempotency_key, sign
 from sinks.tls import Tls
+from sinks.webhook.answer import Refused, judge, place_of
 
 if TYPE_CHECKING:
     import httpx
@@ -38,7 +38,7 @@ class WebhookSink:
     """A `Sink` that POSTs to `url`, one batch after another, so each stream stays in order.
 
     `write` keeps messages until they fill a batch, `flush` sends the rest. What becomes of a batch
-    is in `http_answer.judge`: on a refusal that speaks of a message the batch is halved until the
+    is in `answer.judge`: on a refusal that speaks of a message the batch is halved until the
     message is found and all others are through; `flush` then raises `Rejected` with its id.
 
     `open` makes the connection and sends a HEAD request, so that a wrong host, port, certificate or

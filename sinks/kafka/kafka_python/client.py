@@ -5,50 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.codec import has_lz4, has_zstd
 from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.net.compat import KafkaNetClient
 
-from pipeline.core.errors import Rejected
-from sinks.kafka.client import (
-    FRAMING_BYTES,
-    Creation,
-    Record,
-    Settings,
-    Topic,
-    Trouble,
-    TroubleKind,
-)
-from sinks.kafka.client_log import ClientLog
+from sinks.kafka.client import Creation, Record, Settings, Topic, Trouble
+from sinks.kafka.kafka_python.connect import PatientProducer, connect
+from sinks.kafka.kafka_python.errors import kind_of
+from sinks.kafka.kafka_python.log import ClientLog
+from sinks.kafka.kafka_python.options import check_codec, producer_options, security
 
-_FOR_EVER_MS = 2**31 - 1
 _SEND_BLOCKS_MS = 500
-_LARGEST_REQUEST_BYTES = 2**20
-_CODECS = {"lz4": (has_lz4, "lz4"), "zstd": (has_zstd, "zstandard")}
-
-_BAD_MESSAGE = (
-    kafka_errors.InvalidRecordError,
-    kafka_errors.InvalidTimestampError,
-    kafka_errors.MessageSizeTooLargeError,
-    kafka_errors.RecordListTooLargeError,
-)
-_REFUSED = (
-    kafka_errors.AuthorizationError,
-    kafka_errors.IllegalSaslStateError,
-    kafka_errors.InvalidTopicError,
-    kafka_errors.KafkaConfigurationError,
-    kafka_errors.SaslAuthenticationFailedError,
-    kafka_errors.UnsupportedSaslMechanismError,
-    kafka_errors.PolicyViolationError,
-    kafka_errors.InvalidReplicationFactorError,
-    kafka_errors.InvalidPartitionsError,
-    kafka_errors.InvalidTransactionTimeoutError,
-)
-_FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
-_BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
 
 class KafkaPythonClient:
@@ -59,15 +27,15 @@ class KafkaPythonClient:
         self._heard = ClientLog(
             settings.client_id,
             settings.access.hide,
-            is_refusal=lambda error: _kind(error) == "refused",
+            is_refusal=lambda error: kind_of(error) == "refused",
             logs_in=settings.access.username is not None,
         )
-        self._security = _security(settings)
+        self._security = security(settings)
         self._producer: Any = None
         self._commit: Any = None
         self._has_transaction = False
         self._failed_batch: Any = None
-        _check_codec(settings)
+        check_codec(settings)
 
     @property
     def last_error(self) -> str | None:
@@ -77,26 +45,15 @@ class KafkaPythonClient:
         self._heard.error = None
 
     def start(self, timeout_s: float, batch_bytes: int) -> None:
-        settings, tuning = self._settings, self._settings.tuning
+        settings = self._settings
         with self._told(), self._heard.opening():
-            self._producer = self._made(
-                _Producer,
+            self._producer = connect(
+                PatientProducer,
+                settings,
+                self._security,
                 timeout_s,
-                client_id=settings.client_id,
                 max_block_ms=int(timeout_s * 1000),
-                acks="all",
-                enable_idempotence=True,
-                transactional_id=settings.transactional_id,
-                transaction_timeout_ms=int(tuning.transaction_timeout_s * 1000),
-                delivery_timeout_ms=_FOR_EVER_MS,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-                compression_type=None if tuning.compression == "none" else tuning.compression,
-                linger_ms=tuning.linger_ms,
-                batch_size=batch_bytes,
-                max_request_size=max(
-                    _LARGEST_REQUEST_BYTES, tuning.max_message_bytes + FRAMING_BYTES
-                ),
+                **producer_options(settings, batch_bytes),
             )
 
     def describe(self, topics: Sequence[str], timeout_s: float) -> Mapping[str, Topic]:
@@ -183,8 +140,10 @@ class KafkaPythonClient:
     @contextmanager
     def _admin(self, timeout_s: float) -> Iterator[Any]:
         with self._told(), self._heard.opening():
-            admin = self._made(
+            admin = connect(
                 KafkaAdminClient,
+                self._settings,
+                self._security,
                 timeout_s,
                 client_id=f"{self._settings.client_id}-admin",
                 request_timeout_ms=int(timeout_s * 1000),
@@ -193,28 +152,6 @@ class KafkaPythonClient:
                 yield admin
             finally:
                 admin.close()
-
-    def _made(self, kind: type, timeout_s: float, **options: Any) -> Any:
-        clients: list[KafkaNetClient] = []
-
-        def client(**config: Any) -> KafkaNetClient:
-            clients.append(KafkaNetClient(**config))
-            return clients[0]
-
-        try:
-            return kind(
-                bootstrap_servers=list(self._settings.servers),
-                bootstrap_timeout_ms=int(timeout_s * 1000),
-                reconnect_backoff_max_ms=1000,
-                kafka_client=client,
-                **self._security,
-                **options,
-            )
-        except BaseException:
-            # kafka-python leaves its sockets open when it cannot start.
-            for opened in clients:
-                opened.close()
-            raise
 
     def _topic(self, admin: Any, name: str, facts: Mapping[str, Any]) -> Topic:
         error = kafka_errors.for_code(facts["error_code"])
@@ -244,61 +181,4 @@ class KafkaPythonClient:
         # A timeout says less than what the client met on the way to it.
         met = self._heard.error if isinstance(error, KafkaTimeoutError) else None
         cause = met or error
-        return Trouble(_kind(cause), str(cause))
-
-
-def _kind(error: BaseException) -> TroubleKind:
-    if isinstance(error, _BAD_MESSAGE):
-        return "bad_message"
-    if isinstance(error, (*_REFUSED, ValueError)) or _BAD_CERTIFICATE in str(error):
-        return "refused"
-    if isinstance(error, _FENCED):
-        return "fenced"
-    if isinstance(error, (kafka_errors.RetriableError, OSError)):
-        return "away"
-    return "broken"
-
-
-class _Producer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
-    """With a `close` that does not flush, for kafka-python's raises when the broker is dead and
-    leaves its thread running; and with a commit that one can wait for, and stop waiting."""
-
-    def flush(self, timeout: float | None = None) -> None:
-        """Nothing: the sink waits for its futures itself."""
-
-    def begin_commit(self) -> Any:
-        """Ask for the end of the transaction; what is returned has `wait(timeout_ms) -> bool`."""
-        return self._woken(self._transaction_manager.begin_commit())
-
-    def begin_abort(self) -> Any:
-        """The same for undoing it."""
-        return self._woken(self._transaction_manager.begin_abort())
-
-    def _woken(self, result: Any) -> Any:
-        self._sender.wakeup()
-        return result
-
-
-def _check_codec(settings: Settings) -> None:
-    is_there, package = _CODECS.get(settings.tuning.compression, (None, ""))
-    if is_there is not None and not is_there():
-        raise Rejected(
-            settings.sink,
-            f"compression {settings.tuning.compression} needs the package {package}: "
-            "pip install 'eyrie[kafka-codecs]', or choose gzip or none",
-        )
-
-
-def _security(settings: Settings) -> dict[str, Any]:
-    """kafka-python's words for how to log in and whether to encrypt."""
-    access = settings.access
-    options: dict[str, Any] = {"security_protocol": access.protocol}
-    if access.username is not None:
-        options |= {
-            "sasl_mechanism": access.mechanism,
-            "sasl_plain_username": access.username,
-            "sasl_plain_password": access.password,
-        }
-    if access.tls is not None:
-        options["ssl_context"] = access.tls.context(settings.sink)
-    return options
+        return Trouble(kind_of(cause), str(cause))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.core.messages import Kind, decode
-from sinks.parquet import Codec
-from sinks.parquet_schema import TIME_OF, Table
-from sinks.parquet_tables import read_tables
+from sinks.parquet.schema import TIME_OF, Table
+from sinks.parquet.tables import read_tables
 from sinks.paths import file_stem
+
+Codec = Literal["zstd", "snappy", "none"]
 
 _LONGEST_NAME: Final = 200
 

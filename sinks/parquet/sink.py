@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from pipeline.core.clock import Clock, SystemClock, utc_datetime
 from pipeline.core.errors import SinkError, SinkUnavailable
@@ -16,9 +16,11 @@ from pipeline.core.messages import Kind
 from sinks.base import Outgoing
 from sinks.line_file import LineFile
 
+if TYPE_CHECKING:
+    from sinks.parquet.part import Codec
+
 log = get_logger(__name__)
 
-Codec = Literal["zstd", "snappy", "none"]
 UNFINISHED: Final = ".unfinished"
 _KINDS: Final = frozenset(get_args(Kind))
 
@@ -46,7 +48,7 @@ class _Part:
 
 class ParquetSink:
     """A `Sink` that keeps messages in journals, JSON lines in `folder/.unfinished`, and turns each
-    into finished Parquet files once it is large or old enough: see `parquet_part.finish`.
+    into finished Parquet files once it is large or old enough: see `part.finish`.
 
     `flush` waits until the journals are on the disk: what it has confirmed survives a crash of the
     process and of the machine, for `open` finishes the journals that it finds. A file under its
@@ -61,7 +63,7 @@ class ParquetSink:
         name: str = "parquet",
         *,
         limits: PartLimits = PartLimits(),
-        compression: Codec = "zstd",
+        compression: "Codec" = "zstd",
         clock: Clock | None = None,
     ) -> None:
         self.name = name
@@ -177,7 +179,7 @@ class ParquetSink:
 
     def _turn(self, journal: Path, kind: Kind, stream_id: str) -> None:
         """Into Parquet. What is no message, for the disk has damaged it, is kept aside."""
-        from sinks.parquet_part import finish, set_aside
+        from sinks.parquet.part import finish, set_aside
 
         try:
             finish(journal, kind, stream_id, self._folder, self._codec)

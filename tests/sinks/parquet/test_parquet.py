@@ -28,14 +28,14 @@ from pipeline.core.messages import (
 )
 from sinks.base import Outgoing
 from sinks.parquet import UNFINISHED, ParquetSink, PartLimits
-from sinks.parquet_schema import COLUMNS, DETECTION, FRAME, ROWS_OF, Table
-from sinks.parquet_tables import flatten
+from sinks.parquet.schema import COLUMNS, DETECTION, FRAME, ROWS_OF, Table
+from sinks.parquet.tables import flatten
 from tests.core.any_message import any_message
 from tests.core.golden_messages import golden
 from tests.services.parquet_rows import bodies, finished, rows_of
 from tests.services.streams import bodies_by_stream, outgoing
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class _Clock:

@@ -1,0 +1,1 @@
+"""kafka-python as a client of the sink."""
