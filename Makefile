@@ -71,6 +71,7 @@ $(BIN)/uv:
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
 .venv/base: requirements/base.txt pyproject.toml | $(BIN)/uv
+	@echo "Installing 26 packages into .venv (460 MB); this takes a minute or more ..."
 	$(BIN)/uv pip install --quiet --compile-bytecode -r requirements/base.txt
 	$(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@

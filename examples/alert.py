@@ -2,15 +2,17 @@
 
     python -m examples.alert redis://localhost:6379/0 --label truck --line gate --direction in
 
-Follows what is new. `alarm` prints; put your own there. A message that comes twice alarms once.
+Follows what is new, until Ctrl-C. `alarm` prints; put your own there. A message that comes twice
+alarms once.
 """
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Callable
 
 from pipeline.core.messages import LineCrossMessage, StreamStatusMessage
-from sinks.consume import Gap, consume
+from sinks.consume import ConsumeError, Gap, consume
 from sinks.consume.base import Begin
 
 
@@ -45,11 +47,27 @@ async def watch(
                 alarm(message.stream_id, text)
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """130 after Ctrl-C, 3 when the messages cannot be read."""
     parser = argparse.ArgumentParser(description="Alerts by class and line.")
     parser.add_argument("url")
     parser.add_argument("--label", default="person")
     parser.add_argument("--line")
     parser.add_argument("--direction", choices=("in", "out"))
     args = parser.parse_args()
-    asyncio.run(watch(args.url, lambda *a: print(*a), args.label, args.line, args.direction))
+
+    def alarm(stream_id: str, text: str) -> None:
+        print(f"{stream_id}: {text}", flush=True)
+
+    try:
+        asyncio.run(watch(args.url, alarm, args.label, args.line, args.direction))
+    except KeyboardInterrupt:
+        return 130
+    except ConsumeError as error:
+        print(f"alert: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

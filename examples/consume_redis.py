@@ -3,7 +3,8 @@
     python -m examples.consume_redis redis://localhost:6379/0 eyrie:detections
 
 Ends when nothing has come for `--idle-s`, prints the account, and exits with 1 if a frame is
-missing. Reads from the oldest entry that the stream still holds: `maxlen` may have cut off more.
+missing, 3 if Redis is away. Reads from the oldest entry that the stream still holds: `maxlen` may
+have cut off more.
 """
 
 import argparse
@@ -27,17 +28,22 @@ def bodies(url: str, stream: str, idle_s: float) -> Iterator[bytes]:
 
 
 def main() -> int:
-    """Read to the end: 1 if a frame is missing, else 0."""
+    """Read to the end: 1 if a frame is missing, 3 if that was not possible, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url", help="redis://HOST:PORT/DB")
     parser.add_argument("stream", nargs="?", default="eyrie:detections")
     parser.add_argument("--idle-s", type=float, default=10.0)
     args = parser.parse_args()
     inventory = Inventory()
-    for body in bodies(args.url, args.stream, args.idle_s):
-        message = read(body)
-        if inventory.take(message) and isinstance(message, LineCrossMessage):
-            print(message.stream_id, message.line, message.direction, message.label, message.counts)
+    try:
+        for body in bodies(args.url, args.stream, args.idle_s):
+            message = read(body)
+            if inventory.take(message) and isinstance(message, LineCrossMessage):
+                told = message.line, message.direction, message.label, message.counts
+                print(message.stream_id, *told)
+    except redis.RedisError as error:
+        print(f"consume_redis: {error}", file=sys.stderr)
+        return 3
     print(*inventory.lines(), sep="\n")
     return int(any(ledger.missing for ledger in inventory.ledgers.values()))
 

@@ -1,15 +1,19 @@
-"""Count people who come in or go out, and how many are seen at once, minute by minute.
+"""Count people who come in or go out over lines, and how many are in one picture, minute by minute.
 
-python -m examples.people_per_minute kafka://localhost:9092/detections [--group NAME]
+    python -m examples.people_per_minute kafka://localhost:9092/detections [--group NAME]
+
+Reads to the end of what is there; with `--group`, only what that group has not read before. Minutes
+are UTC, of the time of capture, over all streams.
 """
 
 import argparse
 import asyncio
+import sys
 from collections import Counter
 from datetime import datetime
 
 from pipeline.core.messages import FrameMessage, LineCrossMessage
-from sinks.consume import Gap, consume
+from sinks.consume import ConsumeError, Gap, consume
 
 
 class Minutes:
@@ -33,7 +37,7 @@ class Minutes:
     def lines(self) -> list[str]:
         """A line for each minute, the oldest first."""
         return [
-            f"{minute:%H:%M} at most {most} {self.label} at once, "
+            f"{minute:%Y-%m-%d %H:%M} at most {most} {self.label} at once, "
             f"{self.crossings[minute, 'in']} in, {self.crossings[minute, 'out']} out"
             for minute, most in sorted(self.most.items())
         ]
@@ -51,10 +55,21 @@ async def count(url: str, group: str | None, label: str, follow: bool) -> Minute
     return minutes
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """0, or 3 when the messages cannot be read."""
     parser = argparse.ArgumentParser(description="People per minute.")
     parser.add_argument("url")
     parser.add_argument("--group")
     parser.add_argument("--label", default="person")
     args = parser.parse_args()
-    print(*asyncio.run(count(args.url, args.group, args.label, follow=False)).lines(), sep="\n")
+    try:
+        minutes = asyncio.run(count(args.url, args.group, args.label, follow=False))
+    except ConsumeError as error:
+        print(f"people_per_minute: {error}", file=sys.stderr)
+        return 3
+    print(*minutes.lines() or ["no new frames"], sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,18 +3,20 @@
     pip install "psycopg[binary]"
     python -m examples.to_postgres kafka://localhost:9092/detections "dbname=cameras"
 
+Follows what comes, until Ctrl-C; the next start goes on from there (`consume` in group `postgres`).
 The key is the message id, so what comes twice, also after a crash of this program, changes nothing.
 """
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 
 from pipeline.core.messages import FrameMessage, LineCrossMessage
-from sinks.consume import consume
+from sinks.consume import ConsumeError, consume
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS detections (message_id text, place int, stream text,
@@ -53,9 +55,21 @@ async def load(url: str, database: str, group: str = "postgres", follow: bool = 
             await connection.commit()
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """130 after Ctrl-C, 3 when messages cannot be read or the database does not take them."""
     parser = argparse.ArgumentParser(description="Detections and crossings into PostgreSQL.")
     parser.add_argument("url")
     parser.add_argument("database", help="a connection string of libpq")
     args = parser.parse_args()
-    asyncio.run(load(args.url, args.database))
+    try:
+        asyncio.run(load(args.url, args.database))
+    except KeyboardInterrupt:
+        return 130
+    except (ConsumeError, psycopg.Error) as error:
+        print(f"to_postgres: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -56,6 +56,7 @@ class Retries:
     ) -> None:
         self.trouble: str | None = None
         """The last failure; None: the sink works."""
+        self._told: str | None = None  # the sink whose trouble is in the log and not over
         self._away = away or Backoff(first_s=0.2, longest_s=5.0)
         self._refused = refused or Backoff(first_s=1.0, longest_s=60.0)
         self._repeats = Repeats(SINK_SAY_AGAIN_S, now_s)
@@ -70,10 +71,17 @@ class Retries:
         again = self._repeats.note(type(error).__name__)
         if again is not None:
             log.warning("%s; trying again in %.1f s%s", error, pause_s, again)
+            if not isinstance(error, Backpressure):
+                self._told = error.sink
         over.wait(max(0.0, min(pause_s, most_s, threading.TIMEOUT_MAX)))
 
     def succeed(self) -> None:
-        """Note a success: the sink works, and the next failure is a first one again."""
-        self.trouble = None
+        """Note a success: the sink works, which is logged where its trouble was, and the next
+        failure is a first one again."""
+        if self._told is not None:
+            again = self._repeats.note("works")
+            if again is not None:
+                log.warning("sink %r works again%s", self._told, again)
+        self.trouble = self._told = None
         self._away.succeed()
         self._refused.succeed()

@@ -1,5 +1,6 @@
 """The folder of results: who may write into it, what lies where, and how it gets there whole."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -49,9 +50,8 @@ class Folder:
         """Remove what is no result, and let other processes in. Idempotent."""
         if not self._lock.closed:
             shutil.rmtree(self.parts, ignore_errors=True)
-            failed = self.path / "failed"
-            if not any(failed.iterdir()):
-                failed.rmdir()
+            with contextlib.suppress(OSError):  # it holds results, or is gone
+                (self.path / "failed").rmdir()
         self._lock.close()
 
     @property

@@ -14,7 +14,7 @@ import pipeline
 from detectors.base import Detector
 from detectors.engines.device import cpu_name
 from pipeline.config import FileSourceConfig, PipelineConfig
-from pipeline.config.file import parse_config, read_keys
+from pipeline.config.file import parse_config, read_keys, values_of
 from pipeline.core.detections import Detections
 from pipeline.core.errors import ConfigError
 from pipeline.core.messages import SCHEMA
@@ -109,7 +109,7 @@ def load(path: Path | None, overrides: Sequence[str], options: dict[str, Any]) -
     # any path will do: it stands for each file in turn
     stream |= {"id": "video", "source": {"kind": "file", "path": "video"}}
     try:
-        template = parse_config({**data, "streams": [stream]}, os.environ)
+        template = parse_config({**data, "streams": [stream]}, os.environ, values_of(overrides))
     except ConfigError as error:
         key = error.path.removeprefix("streams[0].")
         raise ConfigError(key, str(error).removeprefix(f"{error.path}: ")) from None

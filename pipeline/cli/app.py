@@ -28,7 +28,6 @@ app = typer.Typer(
 )
 for group in (model_app, spool_app, tracks_app):
     app.add_typer(group)
-command(app)(evaluate_tracking)
 
 
 @app.callback()
@@ -61,8 +60,10 @@ def run(
     ] = False,
     quiet: Quiet = False,
 ) -> int:
-    """Run a configuration until its streams end, or for ever. SIGTERM or Ctrl-C drains, SIGHUP
-    reads the streams again."""
+    """Run a configuration until its streams end, or for ever.
+
+    SIGTERM or Ctrl-C drains, SIGHUP reads the streams again.
+    """
     from pipeline.cli.run import run_file
 
     return run_file(config, overrides or (), quiet, keep_running)
@@ -118,3 +119,4 @@ def verify(request: verify_request.Request) -> int:
 
 
 command(app)(schema)
+command(app)(evaluate_tracking)

@@ -98,6 +98,9 @@ def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
             return "standard input: not tried, for what is read is gone"
         case "watch":
             return f"{len(list(stream.source.path.iterdir()))} entries in the watched folder"
+        case "street":  # drawn as a whole before its first frame is there
+            short = stream.source.model_copy(update={"seconds": 1 / stream.source.fps})
+            stream = stream.model_copy(update={"source": short})
     stream = stream.model_copy(update={"chaos": None})
     said: list[str] = []
     alone = config.model_copy(update={"streams": (stream,), "sinks": ()})

@@ -12,11 +12,23 @@ import typer
 from pipeline.core.errors import ConfigError, EyrieError
 from pipeline.core.log import one_line, redact
 
+_TRAINING = frozenset({"torch", "PIL", "pycocotools", "matplotlib", "tensorboardX"})
+"""What the extra `train` brings, by the names that are imported."""
+_PLAIN = "%(levelname)s %(message)s"
+
 
 def guarded(work: Callable[[], int]) -> NoReturn:
-    """Do it. Whatever goes wrong becomes one line and an exit code."""
+    """Do it. Whatever goes wrong becomes one line and an exit code.
+
+    What is logged meanwhile goes to standard error, with the time where that is a file or a pipe:
+    a terminal's reader has a clock, and systemd's journal (`JOURNAL_STREAM`) notes the time itself.
+    """
+    is_timed = sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format=_PLAIN if is_timed else f"%(asctime)s {_PLAIN}",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
     )
     try:
         code = work()
@@ -30,13 +42,16 @@ def guarded(work: Callable[[], int]) -> NoReturn:
 
 
 def in_one_line(error: Exception) -> str:
-    """An `EyrieError` in its own words; an error of the system with its file; all else as the fault
-    of Eyrie that it is, with its traceback on standard error where `EYRIE_DEBUG` is set."""
+    """An `EyrieError` in its own words; a package of an extra with how to get it; an error of the
+    system with its file; all else as the fault of Eyrie that it is, with its traceback on standard
+    error where `EYRIE_DEBUG` is set."""
     whole = error
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, EyrieError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _TRAINING:
+        return f"this needs {error.name}, which is not installed: pip install 'eyrie[train]'"
     if os.environ.get("EYRIE_DEBUG"):
         sys.stderr.write(redact("".join(traceback.format_exception(whole))))
     if isinstance(error, OSError):

@@ -18,6 +18,7 @@ from pipeline.cli.options import names
 from pipeline.cli.reading import ANSWER_S, begin_at, password_for, quiet_clients
 from pipeline.cli.tail_request import Request
 from pipeline.core.clock import SystemClock, utc_datetime
+from pipeline.core.log import one_line
 from pipeline.core.messages import (
     EndOfStreamMessage,
     EventMessage,
@@ -114,7 +115,7 @@ def line_of(message: Shown) -> Text:
         (f"{moment:12} ", "dim"),
         (f"{message.stream_id:14} ", hue),
         (f"{mark} {message.kind:13} ", style),
-        (text, loud),
+        (one_line(text), loud),
     )
 
 

@@ -120,8 +120,10 @@ def run_tracks(
             raise ConfigError("--out", f"messages of several streams need {STREAM_ID} in it")
         sink.write([Outgoing.of(told)])
     if not any(placed.values()):
-        what = "tracks" if section["coordinates"] == "picture" else "tracks with a plane"
-        raise ConfigError("SOURCES", f"there are no {what} in these messages")
+        plane = section["coordinates"] != "picture"
+        what = "tracks with a plane" if plane else "tracks"
+        else_ = "; give the streams a plane, or --coordinates picture" if plane else ""
+        raise ConfigError("SOURCES", f"there are no {what} in these messages{else_}")
     sink.close()
     for path in sorted({path_for(section["path"], stream_id) for stream_id in placed}):
         typer.echo(path)

@@ -14,6 +14,7 @@ from rich.table import Table
 from pipeline.cli.reading import ANSWER_S, password_for, quiet_clients
 from pipeline.cli.verify_request import Request
 from pipeline.core.errors import ConfigError
+from pipeline.core.log import one_line
 from sinks.consume.address import parse_address
 from sinks.consume.base import ConsumeUnavailable, Reading, Record
 from sinks.consume.open_reader import make_reader
@@ -34,7 +35,7 @@ def run_verify(request: Request) -> int:
     if request.as_json:
         print(json.dumps(as_dict(proof), indent=2))
     else:
-        _print(proof, Console(highlight=False))
+        _print(proof, Console(highlight=False, markup=False))
     return 0 if proof.complete else 1
 
 
@@ -87,7 +88,7 @@ def _body(line: bytes) -> bytes:
         letter = json.loads(line)
         body = letter["body"]
         return body.encode() if isinstance(body, str) else base64.b64decode(body["base64"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return line
 
 
@@ -145,14 +146,15 @@ def _print(proof: Proof, console: Console) -> None:
         others = stream.kinds.total() - stream.frames
         end = "ended" if stream.is_ended else "open"
         table.add_row(
-            stream.run_id, stream.stream_id, f"{len(stream.epochs)}", f"{stream.frames}",
-            f"{stream.dropped.total()}", f"{others}", f"{stream.duplicates}", end,
+            one_line(stream.run_id), one_line(stream.stream_id),
+            f"{len(stream.epochs)}", f"{stream.frames}", f"{stream.dropped.total()}", f"{others}",
+            f"{stream.duplicates}", end,
         )  # fmt: skip
     console.print(table)
     if not all(stream.is_ended for stream in proof.streams.values()):
         console.print("open: without end_of_stream; it still runs, or was cut off", soft_wrap=True)
     for text in _wrong(proof):
-        console.print(text, style="red", markup=False, soft_wrap=True)
+        console.print(text, style="red", soft_wrap=True)
     dead = sum(stream.dead_lettered for stream in proof.streams.values())
     if dead:
         console.print(f"{dead} of these are dead letters", soft_wrap=True)
@@ -164,7 +166,7 @@ def _print(proof: Proof, console: Console) -> None:
 
 def _wrong(proof: Proof) -> Iterator[str]:
     for stream in proof.streams.values():
-        name = f"{stream.stream_id} (run {stream.run_id})"
+        name = one_line(f"{stream.stream_id} (run {stream.run_id})")
         yield from (f"missing: {name}, {hole}" for hole in proof.holes(stream))
         yield from (f"wrong: {name}: {fault}" for fault in proof.faults(stream))
     yield from (f"no message: {told}" for told in proof.told)

@@ -6,9 +6,10 @@ plain `${`.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -24,7 +25,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     """
     data = read_keys(path, overrides)
     try:
-        config = parse_config(data, os.environ)
+        config = parse_config(data, os.environ, values_of(overrides))
     except RecursionError:  # an alias inside its own anchor
         raise ConfigError("", f"{path} is nested too deeply") from None
     if not config.sinks:
@@ -54,10 +55,16 @@ def _read_file(path: Path) -> dict[str, Any]:
     return data
 
 
-def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) -> PipelineConfig:
+def parse_config(
+    data: Mapping[str, Any],
+    env: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> PipelineConfig:
     """Check plain data, as from YAML -> the configuration. `${NAME}` is filled from `env`, and left
-    as it is without one. Raises `ConfigError`."""
-    filled = dict(data) if env is None else _fill(data, "", env)
+    as it is without one. Raises `ConfigError`, which shows neither these values nor those of
+    `secrets`, but their names."""
+    used = dict(secrets or {})
+    filled = dict(data) if env is None else _fill(data, "", env, used)
     try:
         return PipelineConfig.model_validate(filled)
     except ValidationError as error:
@@ -66,13 +73,42 @@ def parse_config(data: Mapping[str, Any], env: Mapping[str, str] | None = None) 
         first, *others = [e for e in found if e["type"] != "too_short"] or found
         path = _key_path(first["loc"], filled)
         more = len(others)
-        raise ConfigError(
-            path, _explain(dict(first)) + (f" (and {more} more)" if more else "")
-        ) from None
+        why = _explain(dict(first), partial(_unfill, used=used))
+        raise ConfigError(path, why + (f" (and {more} more)" if more else "")) from None
+
+
+_MOST_VALUES: Final = 1_000_000
+"""What a file may come to once its aliases are followed: a short one may come to billions."""
 
 
 class _Loader(yaml.SafeLoader):
-    """A `SafeLoader` that refuses a key given twice, and says where a wrong value is."""
+    """A `SafeLoader` that refuses a key given twice and aliases that multiply, and says where a
+    wrong value is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            self._measure(node)
+        return node
+
+    def _measure(self, node: yaml.Node) -> int:
+        """How many values the node is, aliases followed: each is measured once."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if node not in self._sizes:
+            self._sizes[node] = 1  # an alias inside its own anchor ends here, and is refused later
+            pairs = isinstance(node, yaml.MappingNode)
+            inner = [each for pair in node.value for each in pair] if pairs else node.value
+            self._sizes[node] = 1 + sum(map(self._measure, inner))
+        if self._sizes[node] > _MOST_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"aliases make more than {_MOST_VALUES} values of it", node.start_mark
+            )
+        return self._sizes[node]
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -87,7 +123,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is there twice", key.start_mark
+                    None, None, f"the key {_bare(key.value)} is there twice", key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
@@ -115,12 +151,12 @@ def _read_yaml(text: str, where: str) -> Any:
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def _fill(value: Any, path: str, env: Mapping[str, str]) -> Any:
-    """Replace `${NAME}` in all strings by environment variables."""
+def _fill(value: Any, path: str, env: Mapping[str, str], used: dict[str, str]) -> Any:
+    """Replace `${NAME}` in all strings by environment variables, and note those in `used`."""
     if isinstance(value, Mapping):
-        return {k: _fill(v, f"{path}.{k}" if path else str(k), env) for k, v in value.items()}
+        return {k: _fill(v, f"{path}.{k}" if path else str(k), env, used) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_fill(v, f"{path}[{i}]", env) for i, v in enumerate(value)]
+        return [_fill(v, f"{path}[{i}]", env, used) for i, v in enumerate(value)]
     if not isinstance(value, str):
         return value
 
@@ -130,9 +166,34 @@ def _fill(value: Any, path: str, env: Mapping[str, str]) -> Any:
             return "${"
         if name not in env:
             raise ConfigError(path, f"the environment variable {name} is not set")
+        used[f"${{{name}}}"] = env[name]
         return env[name]
 
     return _VARIABLE.sub(look_up, value)
+
+
+_SHORTEST_SECRET: Final = 4
+
+
+def _unfill(text: str, used: Mapping[str, str]) -> str:
+    """The text with the name of a variable or an option in place of its value, for it may be a
+    secret."""
+    for name, value in sorted(used.items(), key=lambda item: -len(item[1])):
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(repr(value)[1:-1], name).replace(value, name)
+    return text
+
+
+def values_of(overrides: Sequence[str]) -> dict[str, str]:
+    """The values of `--set` options, by what stands for them in an error."""
+    parts = (override.partition("=") for override in overrides)
+    return {f"<--set {path}>": text for path, _, text in parts}
+
+
+def _bare(key: object) -> str:
+    """The key; of `password:secret`, which YAML takes for a key where the blank is missing, only
+    what is before the colon."""
+    return str(key).split(":")[0]
 
 
 def _apply(data: dict[str, Any], override: str) -> None:
@@ -172,7 +233,7 @@ def _key_path(loc: tuple[int | str, ...], data: Any) -> str:
         elif isinstance(node, dict) and step not in node and step == node.get("kind"):
             continue
         else:
-            path += f".{step}" if path else step
+            path += f".{_bare(step)}" if path else _bare(step)
             node = node.get(step) if isinstance(node, dict) else None
     return path
 
@@ -195,25 +256,30 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
     return [section for part in get_args(annotation) for section in _sections(part)]
 
 
-def _explain(error: dict[str, Any]) -> str:
-    """The message of a pydantic error in plain words."""
+def _explain(error: dict[str, Any], hide: Callable[[str], str]) -> str:
+    """The message of a pydantic error in plain words; `hide` takes secrets out of a text."""
     kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden" and ":" in str(error["loc"][-1]):
+        return "unknown key; a blank is missing after its colon"
     if kind == "extra_forbidden":
         return f"unknown key; allowed here: {', '.join(_allowed_keys(error['loc'][:-1]))}"
     if kind == "missing":
         return "missing"
     if kind == "union_tag_invalid":
-        return f"kind {context['tag']!r} is not one of {context['expected_tags']}"
+        tag = "the address" if "://" in context["tag"] else hide(repr(context["tag"]))
+        return f"kind {tag} is not one of {context['expected_tags']}"
     if kind == "union_tag_not_found":
         return "needs a key 'kind'"
     if kind == "value_error":
-        return str(context["error"])
+        return hide(str(context["error"]))
     shown = error["input"]
-    hidden = isinstance(shown, dict | list) or any(
-        w in str(error["loc"]) for w in ("password", "url", "user", "secret", "headers")
+    hidden = (
+        isinstance(shown, dict | list | bytes)
+        or "://" in str(shown)
+        or any(w in str(error["loc"]) for w in ("password", "url", "user", "secret", "headers"))
     )
     message = str(error["msg"]).replace("tuple", "list").replace(" for <class 'pathlib.Path'>", "")
-    return message if hidden else f"{message}, not {shown!r:.80}"
+    return message if hidden else f"{message}, not {hide(repr(shown)):.80}"
 
 
 def _one_line(error: Exception) -> str:

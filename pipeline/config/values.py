@@ -1,5 +1,6 @@
 """Types of values that several sections have, with their checks."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,7 +38,9 @@ Seconds = Annotated[Number, Field(gt=0, le=86_400)]
 Fps = Annotated[Number, Field(gt=0, le=1000)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
-Point = tuple[Finite, Finite]
+Coordinate = Annotated[Finite, Field(ge=-1e9, le=1e9)]
+"""Of a picture or a plane, within what can be squared and summed without loss."""
+Point = tuple[Coordinate, Coordinate]
 Reconnect = Literal["always", "once_up", "never"]
 
 
@@ -68,6 +71,10 @@ def no_address(path: object) -> object:
         )
     if "\0" in text:
         raise ValueError("no path has a NUL character")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError("has half of a character, which no path can have") from None
     return path
 
 

@@ -24,7 +24,7 @@ secret.
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from pipeline.core.log import one_line
+from pipeline.core.log import one_line, redact
 
 DownCause = Literal[
     "unavailable", "hung", "refused", "auth", "undecodable", "paused", "restarted", "removed"
@@ -32,11 +32,16 @@ DownCause = Literal[
 """The cause that took a stream down, for programs: a kind of failure, or a request."""
 
 
+def _shown(why: str) -> str:
+    return one_line(redact(why))
+
+
 class EyrieError(Exception):
-    """Root of all errors that Eyrie raises on purpose. Its text is kept to one line."""
+    """Root of all errors that Eyrie raises on purpose. Its text is kept to one line, and addresses
+    in it lose their passwords."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(one_line(why))
+        super().__init__(_shown(why))
 
 
 class ConfigError(EyrieError):
@@ -55,7 +60,7 @@ class SourceError(EyrieError):
     def __init__(self, stream_id: str, why: str) -> None:
         super().__init__(f"stream {stream_id!r}: {why}")
         self.stream_id = stream_id
-        self.why = one_line(why)
+        self.why = _shown(why)
 
 
 class SourceUnavailable(SourceError):
@@ -107,7 +112,7 @@ class SinkError(EyrieError):
     def __init__(self, sink: str, why: str) -> None:
         super().__init__(f"sink {sink!r}: {why}")
         self.sink = sink
-        self.why = one_line(why)
+        self.why = _shown(why)
 
 
 class SinkUnavailable(SinkError):

@@ -81,3 +81,19 @@ def test_the_failures_of_a_sink_are_logged_once_a_minute(caplog: pytest.LogCaptu
         retries.pause(SinkUnavailable("hook", "is away"), over)
     assert len(caplog.messages) == 2
     assert caplog.messages[1].endswith("(99 more like it since this was last said)")
+
+
+def test_a_sink_that_works_again_is_said_once_where_its_trouble_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    retries, over = Retries(lambda: 0.0), Pauses()
+    with caplog.at_level(logging.WARNING):
+        retries.succeed()
+        retries.pause(Backpressure("hook", "is busy", retry_after_s=1.0), over)
+        retries.succeed()
+        assert len(caplog.messages) == 1
+        for _ in range(2):
+            retries.pause(SinkUnavailable("hook", "is away"), over)
+            retries.succeed()
+            retries.succeed()
+    assert caplog.messages[2:] == ["sink 'hook' works again"]

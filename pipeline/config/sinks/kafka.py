@@ -72,6 +72,13 @@ class KafkaSinkConfig(SpooledSection):
     def _split_servers(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _check_servers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        if any("@" in server for server in servers):
+            raise ValueError("takes HOST:PORT alone: user and password have their own keys")
+        return servers
+
     @model_validator(mode="after")
     def _check_sasl(self) -> Self:
         given = [self.user is not None, self.password is not None, self.sasl_mechanism is not None]

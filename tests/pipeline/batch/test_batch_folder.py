@@ -1,5 +1,6 @@
 """The folder of results: who may have it, and how a part becomes a result."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def test_a_part_becomes_a_result_in_one_step_and_replaces_an_older_one(tmp_path:
         folder.forget("a/b.mp4")
         folder.forget("a/b.mp4")
         assert not folder.holds("a/b.mp4", 3)
+
+
+@pytest.mark.parametrize("gone", ["failed", "."])
+def test_folders_that_somebody_removed_are_no_fault_at_the_end(tmp_path: Path, gone: str) -> None:
+    folder = Folder.open(tmp_path / "out", resume=False)
+    shutil.rmtree(tmp_path / "out" / gone)
+    folder.close()
 
 
 def test_an_existing_batch_needs_resume_and_anything_else_is_refused(tmp_path: Path) -> None:

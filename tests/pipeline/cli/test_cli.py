@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -242,6 +243,36 @@ except typer.Exit as end:
     assert ("Traceback" in result.stderr) == bool(debug)
 
 
+def test_the_log_has_times_in_a_pipe_and_leaves_them_to_the_journal() -> None:
+    code = "import logging; from pipeline.cli.faults import guarded\n"
+    code += "guarded(lambda: logging.warning('away') or 0)"
+    bare = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
+    piped, journal = (
+        subprocess.run(
+            [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True,
+            check=False,
+        ).stderr.splitlines()[0]
+        for env in (bare, {**bare, "JOURNAL_STREAM": "8:1"})
+    )  # fmt: skip
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} WARNING away", piped)
+    assert journal == "WARNING away"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "--data", "mine", "--out", "run"), ("qat", "a.pth", "--data", "mine", "--out", "b")],
+)
+def test_training_without_pytorch_says_how_to_get_it(arguments: tuple[str, ...]) -> None:
+    code = "import sys; sys.modules['torch'] = None; from pipeline.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "model", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert result.returncode == 3
+    told = "eyrie: this needs torch, which is not installed: pip install 'eyrie[train]'"
+    assert complaint(result) == told
+
+
 def test_check_shows_names_as_they_are(tmp_path: Path) -> None:
     folder = tmp_path / "[red]x"
     folder.mkdir()
@@ -264,7 +295,8 @@ def test_check_says_in_plain_words_what_is_wrong(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(
         f"streams: [{{id: a, source: {{kind: file, path: {clip}}}}},"
-        f" {{id: b, source: {{kind: file, path: {tmp_path}/none.mp4}}}}]\n"
+        f" {{id: b, source: {{kind: file, path: {tmp_path}/none.mp4}}}},"
+        " {id: c, source: {kind: street, seconds: 86400, width: 64, height: 64}}]\n"
         f"sinks: [{{kind: redis, url: 'redis://127.0.0.1:{port}/0', connect_timeout_s: 2}}]\n"
         f"tracking: {{appearance: {{model: '{colour_model(tmp_path / 'colour.onnx')}'}}}}\n"
     )
@@ -273,6 +305,7 @@ def test_check_says_in_plain_words_what_is_wrong(tmp_path: Path) -> None:
     assert f"ok    appearance model {tmp_path}/colour.onnx: makes 3 numbers" in result.stdout
     assert "ok    stream a: 1 source(s) give pictures: 64x48" in result.stdout
     assert f"wrong stream b: stream 'b': {tmp_path}/none.mp4 does not exist" in result.stdout
+    assert "ok    stream c: 1 source(s) give pictures: 64x64" in result.stdout
     assert "wrong sink redis" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
 

@@ -1,6 +1,7 @@
 """`eyrie run` and SIGHUP: the command as people run it."""
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -49,9 +50,9 @@ class Command:
         self._process = process
 
     def hang_up(self) -> str:
-        """SIGHUP: the lines of its answer."""
+        """SIGHUP: the lines of its answer, without their times."""
         self._process.send_signal(signal.SIGHUP)
-        return self._until(b"SIGHUP: ")
+        return re.sub(r"(?m)^\d{4}-\d\d-\d\dT[\d:]{8}\S+ ", "", self._until(b"SIGHUP: "))
 
     def _until(self, word: bytes) -> str:
         assert self._process.stderr is not None

@@ -51,6 +51,24 @@ def test_what_was_cut_off_is_told_and_no_error(tmp_path: Path) -> None:
     assert "open: without end_of_stream; it still runs, or was cut off" in result.stdout
 
 
+def test_what_others_wrote_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    """Nested without end, a name that is markup, one that would clear the screen."""
+    path = write(tmp_path / "gate.jsonl", whole([True] * 5))
+    names = ("[/red]", "\x1b[2J")
+    with path.open("ab") as file:
+        file.write(b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"\n")
+        file.writelines(
+            encode(frame(0)).replace(b'"gate"', json.dumps(name).encode()) + b"\n" for name in names
+        )
+    result = eyrie("verify", path)
+    assert result.exit_code == 1
+    assert "no message: " in result.stdout
+    assert "nested too deeply" in result.stdout
+    assert "│ [/red] " in result.stdout
+    assert "\x1b[2J" not in result.stdout
+    assert r"│ \x1b[2J " in result.stdout
+
+
 @pytest.mark.parametrize("folder", [True, False])
 def test_dead_letters_are_accounted_for(tmp_path: Path, folder: bool) -> None:
     messages = whole([True] * 9)
@@ -118,9 +136,12 @@ def test_passwords_do_not_belong_in_an_address(command: str) -> None:
     [
         ("kafka://nowhere.invalid:9092/t", "nowhere.invalid:9092: Name or service not known"),
         ("kafka://127.0.0.1:{port}/t", "127.0.0.1:{port}: Connection refused"),
-        ("redis://nowhere.invalid:6379/0", "nowhere.invalid:6379. Name or service not known."),
-        ("redis://127.0.0.1:{port}/0", "127.0.0.1:{port}. Connection refused."),
-        ("redis+cluster://127.0.0.1:{port}", "127.0.0.1:{port}. Connection refused."),
+        (
+            "redis://nowhere.invalid:6379/0",
+            "nowhere.invalid:6379 eyrie:detections: Name or service not known",
+        ),
+        ("redis://127.0.0.1:{port}/0", "127.0.0.1:{port} eyrie:detections: Connection refused"),
+        ("redis+cluster://127.0.0.1:{port}", "127.0.0.1:{port}. Connection refused"),
         ("redis+sentinel://127.0.0.1:{port}/m/0", "no Sentinel answers"),
     ],
 )

@@ -20,6 +20,7 @@ FILE = {"kind": "file", "path": "a.mp4"}
 REDIS = {"kind": "redis"}
 CAMERA = "rtsp://me:hunter2@camera/1"
 FILES = {"kind": "files", "pattern": CAMERA}
+HOOK = {"kind": "webhook", "url": "http://h/x"}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -66,7 +67,9 @@ def test_defaults_fit() -> None:
             r"^streams\[0\]\.source\.path: no path has a NUL",
         ),
         ("sinks.0", {"kind": "jsonl", "path": "a\0"}, r"^sinks\[0\]\.path: no path has a NUL"),
+        ("streams.0.source", FILE | {"path": "a\ud800"}, "path: has half of a character"),
         ("streams.0.lines", [{"name": "l", "start": [float("nan"), 1], "end": [0, 0]}], "finite"),
+        ("streams.0.lines", [{"name": "l", "start": [0, 0], "end": [1e155, 9]}], "equal to 100000"),
         ("streams.0.lines", 3, r"^streams\[0\]\.lines: Input should be a valid list, not 3$"),
         ("sinks.0", REDIS | {"url": "redis://h/0?foo=bar"}, r"^sinks\[0\]\.url: the address takes"),
         ("sinks.0", REDIS | {"url": "redis://h/0?db=x"}, r"^sinks\[0\]\.url: the address takes"),
@@ -141,6 +144,54 @@ def test_passwords_never_show() -> None:
     assert secret not in repr(parse_config(data))
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("streams", CAMERA, "should be a valid list"),
+        ("streams.0", CAMERA, "valid dictionary"),
+        ("streams.0.source", CAMERA, "valid dictionary"),
+        ("streams.0.id", CAMERA, "match pattern"),
+        ("streams.0.source.kind", CAMERA, "the address is not one of"),
+        ("streams.0.source.password:hunter2", None, "source.password: unknown key; a blank is"),
+        ("sinks.0.bootstrap_servers", "me:hunter2@a:1", "HOST:PORT alone"),
+        ("sinks.0", REDIS | {"url": "redis://me:hunter2/0"}, "needs a valid host"),
+        ("sinks.0", HOOK | {"headers": {"X-Key:hunter2": "x"}}, "'X-Key' is no header"),
+        ("model.name", b"hunter2\xff", "valid string"),
+    ],
+)
+def test_a_password_in_the_wrong_place_is_not_shown(path: str, value: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed(path, value))
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("streams.0.fps", "valid number, unable to parse string as a number, not '${PW}'"),
+        ("streams.0.id", "not 'a-${PW}'"),
+        ("workers", "must be auto or a whole number from 0 to 256, not '${PW}'"),
+    ],
+)
+def test_the_value_of_a_variable_is_not_shown(path: str, said: str) -> None:
+    value = said.rpartition("'")[0].rpartition("'")[2]
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changed(path, value), env={"PW": "hunter2\nhunter2"})
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("item", ["[{}]", "{{<<: [{}]}}"], ids=["aliases", "merged"])
+def test_aliases_that_multiply_are_refused(tmp_path: Path, item: str) -> None:
+    nine = [item.format(", ".join([f"*x{i}"] * 9)) for i in range(12)]
+    lines = [f"x{i}: &x{i} {value}" for i, value in enumerate(nine, 1)]
+    path = tmp_path / "c.yaml"
+    path.write_text("\n".join(["x0: &x0 {a: 1, b: 2}", *lines]))
+    with pytest.raises(ConfigError, match=r"aliases make more than 1000000 values of it, line \d"):
+        load_config(path)
+
+
 def test_environment_variables_fill_in() -> None:
     data = changed("sinks.0.topic", "${SITE}-detections")
     config = parse_config(data, env={"SITE": "north"})
@@ -164,8 +215,10 @@ def test_set_changes_one_key(tmp_path: Path) -> None:
         "batch.size=[hunter2",
         "batch.size=*hunter2",
         "batch.size=2024-99-99",
+        "batch.size=hunter2",
+        "streams.0=hunter2",
     ):
-        with pytest.raises(ConfigError, match=r"^--set: ") as caught:
+        with pytest.raises(ConfigError, match=r"^--set: |, not '<--set [a-z.0]+>'$") as caught:
             load_config(path, [wrong])
         assert "hunter2" not in str(caught.value)
 
