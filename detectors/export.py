@@ -34,7 +34,7 @@ PRECISION_KEY = "eyrie.precision"
 PROVENANCE = ("data", "pictures_seen", "epoch", "seed")
 OPSET = 17
 KERNEL_RANK = 4
-LARGE_KERNEL = 60_000
+LARGE_KERNEL = 30_000
 BOX_TOLERANCE_PX = 2e-2
 SCORE_TOLERANCE = 1e-4
 

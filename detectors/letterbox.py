@@ -21,6 +21,8 @@ STEP_PX: Final = 32
 """Sides of inputs are multiples of it."""
 MOST_STRETCH: Final = 3
 """No side of an input that follows grows beyond so many times its length."""
+MOST_PIXELS: Final = 1.02
+"""Of an input that follows, beside those of the file: 416 x 416 makes way for 544 x 320."""
 ENLARGED_PIXELS: Final = 0.6
 """A small picture is enlarged to no more than this: beyond, it takes longer and finds less."""
 
@@ -48,9 +50,9 @@ class Letterbox:
     stretched to exactly that where the aspect is not kept, then padded to `height` x `width` with
     `pad_value`: on all sides, or only at the bottom and the right.
 
-    With `follows`, the input itself has the shape of the image: of all with no more pixels than
-    `height` x `width` the one in which it is largest; but a small image is enlarged to no more than
-    `ENLARGED_PIXELS` of them.
+    With `follows`, the input itself has the shape of the image: of all with at most `MOST_PIXELS`
+    times as many pixels as `height` x `width` the one in which it is largest; but a small image is
+    enlarged to no more than `ENLARGED_PIXELS` of them.
     """
 
     height: int
@@ -132,7 +134,7 @@ class Letterbox:
 @lru_cache(maxsize=256)
 def _following(box: Letterbox, height: int, width: int) -> Letterbox:
     """See `Letterbox`; with no more around the image than it must have."""
-    scale = _largest_scale(box, height, width, 1.0)
+    scale = _largest_scale(box, height, width, MOST_PIXELS)
     if scale <= 0:
         return box.sized(box.height, box.width)
     if scale > 1:

@@ -86,9 +86,9 @@ def test_people_and_cars_are_found_and_bottles_seldom(shared_dir: Path) -> None:
     people = detect_all(clips / "one-by-one-person-detection.mp4", every=10)
     assert share(people, (0,)) >= 0.5
     cars = detect_all(clips / "car-detection.mp4", every=5)  # on the road a third of the time
-    assert share(cars, VEHICLES, least_score=0.35) >= 0.28
+    assert share(cars, VEHICLES, least_score=0.25) >= 0.25
     bottles = detect_all(clips / "bottle-detection.mp4", every=2)
-    assert share(bottles, (0, *VEHICLES)) < 0.025  # 0.018 of all frames
+    assert share(bottles, (0, *VEHICLES)) < 0.02
 
 
 @pytest.mark.timeout(300)

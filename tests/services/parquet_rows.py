@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from pipeline.core.message_events import EVENT_MODELS
 from pipeline.core.messages import Message, decode, encode
 from sinks.parquet import UNFINISHED
-from sinks.parquet_schema import COLUMNS, REASONS, ROWS_OF, TIME_OF, Table
+from sinks.parquet.schema import COLUMNS, REASONS, ROWS_OF, TIME_OF, Table
 
 _OF_TRACK = ("track_id", "track_uid", "track_state", "track_age_ms")
 _KINDS = {table: kind for kind, table in ROWS_OF.items()}

@@ -49,9 +49,9 @@ def test_pictures_of_one_shape_share_a_network_that_is_opened_once() -> None:
     found = make(opener)
     ((network, places),) = found.groups([blank(900, 1600), blank(1080, 1920)])
     assert places == [0, 1]
-    assert network.engine.inputs[0].shape == (None, 3, 288, 512)
+    assert network.engine.inputs[0].shape == (None, 3, 320, 544)
     assert found.groups([blank(360, 640)])[0][0] is network
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
@@ -60,7 +60,7 @@ def test_a_mixed_batch_is_grouped() -> None:
     found = make(opener)
     pictures = [blank(900, 1600), blank(600, 600), blank(900, 1600), blank(1600, 900)]
     assert [places for _, places in found.groups(pictures)] == [[0, 2], [1], [3]]
-    assert opener.sizes == [(288, 512), (416, 416), (512, 288)]
+    assert opener.sizes == [(320, 544), (416, 416), (544, 320)]
     found.close()
 
 
@@ -70,7 +70,7 @@ def test_the_own_network_is_kept_where_it_is_needed() -> None:
     ((own, _),) = found.groups([blank(600, 600)])
     found.groups([blank(900, 1600)])
     assert found.groups([blank(600, 600)])[0][0] is own
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
@@ -79,10 +79,10 @@ def test_warming_up_opens_the_usual_shape() -> None:
     found = make(opener)
     found.warm_up(2)
     found.groups([blank(900, 1600)])
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.groups([blank(600, 600)])
     found.groups([blank(900, 1600)])
-    assert opener.sizes == [(288, 512), (416, 416)]
+    assert opener.sizes == [(320, 544), (416, 416)]
     found.close()
 
 
@@ -92,7 +92,7 @@ def test_a_usual_shape_that_never_comes_is_dropped() -> None:
     found.warm_up(1)
     for picture in (blank(600, 600), blank(900, 1600)):
         found.groups([picture])
-    assert opener.sizes == [(288, 512), (416, 416), (288, 512)]
+    assert opener.sizes == [(320, 544), (416, 416), (320, 544)]
     found.close()
 
 
@@ -113,9 +113,9 @@ def test_cameras_do_not_wait_for_a_network() -> None:
     assert [shape() for _ in range(3)] == [(None, 3, 416, 416)] * 3
     may_open.set()
     deadline_s = time.monotonic() + 60
-    while shape() != (None, 3, 288, 512):
+    while shape() != (None, 3, 320, 544):
         assert time.monotonic() < deadline_s
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
@@ -132,11 +132,11 @@ def test_a_network_that_cannot_be_opened_costs_its_shape_only(
     found = make(refuse, waits=False)
     found.groups([blank(900, 1600)])
     found.close()
-    assert "no memory for (288, 512)" in caplog.text
+    assert "no memory for (320, 544)" in caplog.text
     ((network, _),) = found.groups([blank(900, 1600)])
     assert network.engine.inputs[0].shape == (None, 3, 416, 416)
     found.close()
-    assert asked == [(288, 512)]
+    assert asked == [(320, 544)]
 
 
 def test_without_an_opener_there_is_one_network() -> None:
@@ -158,7 +158,7 @@ def test_threads_that_ask_at_once_get_the_same() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(map(id, pool.map(ask, range(4))))) == 1
-    assert opener.sizes == [(288, 512)]
+    assert opener.sizes == [(320, 544)]
     found.close()
 
 
@@ -169,7 +169,7 @@ def test_the_longest_unasked_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None
     wide, tall, thin = blank(900, 1600), blank(1600, 900), blank(600, 1800)
     for picture in (wide, tall, wide, thin, wide, tall):
         found.groups([picture])
-    assert opener.sizes == [(288, 512), (512, 288), (224, 672), (512, 288)]
+    assert opener.sizes == [(320, 544), (544, 320), (224, 672), (544, 320)]
     found.close()
 
 
