@@ -11,6 +11,15 @@ def tree_cpu_s(pid: int) -> float:
     return sum(_cpu_s(one) for one in family(pid))
 
 
+def machine_cpu_s() -> tuple[float, float]:
+    """Of the whole machine since it started: (busy, idle). What a hypervisor took is neither."""
+    fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+    user, nice, system, idle, waiting, hard, soft, _ = (
+        int(ticks) / _TICKS_PER_S for ticks in fields
+    )
+    return user + nice + system + hard + soft, idle + waiting
+
+
 def family(pid: int) -> list[int]:
     """The process and all below it that are there still."""
     found = [pid]

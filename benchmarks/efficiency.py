@@ -11,21 +11,24 @@ down. That is in the *loops*: a thread for each core, each with a clip, a decode
 its own, frame after frame, and nothing behind them.
 
 The parts are measured before and behind each run, and the bound of a run is the mean of both, for
-machines are not equally fast all the time. Loops and runs take turns in every round. Told are the
-median, the least and the most of all rounds. `cpu_ms` is what the process spent for a frame in all,
-`idle` the share of the cores that it did not use.
+machines are not equally fast all the time. Loops and runs take turns in every round. A run counts
+from when every stream has told some frames until the first has told nearly all: what files cost to
+open and to end is in none of the parts. Told are the median, the least and the most of all rounds.
+`cpu_ms` is what the process spent for a frame in all, `idle` the share of the cores that it did not
+use, and `taken` the share that other processes and the machine's host had meanwhile; beside others
+who want the cores, the latter is also time that the run left idle.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from benchmarks.machine import describe
+from benchmarks.moment import CORES, Moment, when
 from benchmarks.throughput import make_clip
 from detectors.base import Detector
 from detectors.engines.open import open_engine
@@ -47,9 +51,9 @@ from pipeline.core.arrays import AnyArray
 from pipeline.core.picture import Picture
 from stages.sources.planes import picture_of
 
-CORES = len(os.sched_getaffinity(0))
-PART_FRAMES = 64
-LEAST_FRAMES = 40  # of a stream: what opening one takes shall not count
+PART_FRAMES, LOOP_FRAMES = 64, 128
+LEAST_FRAMES = 40  # of a stream
+FIRST_FRAMES, LAST_SHARE = 4, 0.9  # of a stream: a run counts between
 KEPT = 8
 BATCHES = (1, 2)
 LEAST_SCORE, NOTHING_SCORE = 0.1, 0.99
@@ -114,12 +118,12 @@ class Parts:
         bound_fps = 1000 * CORES / (decode_ms + told["prepare"] + told["engine"])
         return {"decode": decode_ms, **told, "bound_fps": bound_fps}
 
-    def loops_fps(self, frames: int) -> float:
-        """Of a thread for each core, each with decoder and detector of its own, all together."""
+    def loops(self, frames: int) -> dict[str, float]:
+        """A thread for each core, each with decoder and detector of its own, all together."""
         with ThreadPoolExecutor(CORES) as pool:
-            start_s = time.perf_counter()
+            began = Moment.now(0)
             done = pool.map(lambda detector: self._loop(detector, frames), self._loops)
-            return sum(done) / (time.perf_counter() - start_s)
+            return began.until(Moment.now(sum(done)))
 
     def _loop(self, detector: Detector, frames: int) -> int:
         with av.open(str(self._clip)) as container:
@@ -168,30 +172,34 @@ def configuration(
     return parse_config(
         {
             "streams": [{"id": f"s{n}", **each} for n in range(streams)],
-            "sinks": [{"kind": "jsonl", "path": str(out / "{stream_id}.jsonl")}],
             "parallel_files": streams,
+            "sinks": [{"kind": "jsonl", "path": str(out / "{stream_id}.jsonl")}],
             **read_keys(None, overrides),
         }
     )
 
 
 async def run(config: PipelineConfig, detector: Detector) -> dict[str, float]:
-    """Frames a second, CPU ms a frame, idle share of the cores."""
+    """See `Moment.until`, from when all streams run until the first is nearly over."""
+    last = LAST_SHARE * min(stream.max_frames or 0 for stream in config.streams)
     async with Pipeline(config, detector=detector) as pipeline:
-        start_s, start_cpu_s = time.perf_counter(), time.process_time()
+        began = await when(pipeline, lambda told: min(told) >= FIRST_FRAMES)
+        ended = await when(pipeline, lambda told: max(told) >= last)
         report = await pipeline.wait()
-        wall_s, cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
     if report.errors:
         raise RuntimeError(report.errors[0])
-    frames = sum(stream.published for stream in report.streams)
-    idle = 1 - cpu_s / wall_s / CORES
-    return {"fps": frames / wall_s, "cpu_ms": 1000 * cpu_s / frames, "idle": idle}
+    return began.until(ended)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Median, least and most."""
     told = {"median": statistics.median(values), "least": min(values), "most": max(values)}
     return {key: round(value, 3) for key, value in told.items()}
+
+
+def spreads(rounds: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """By figure."""
+    return {key: spread([told[key] for told in rounds]) for key in rounds[0]}
 
 
 class Rounds:
@@ -209,47 +217,46 @@ class Rounds:
         self._detector.warm_up(first.batch.size)
         self._detector.detect(self._parts.pictures[:1])
         self.parts: list[dict[str, float]] = []
+        self.loops: list[dict[str, float]] = []
         self.runs: dict[int, list[dict[str, float]]] = {n: [] for n in self._configs}
 
     def turn(self) -> None:
         """One round."""
-        loops_fps = self._parts.loops_fps(PART_FRAMES)
+        loops = self._beside_parts(lambda: self._parts.loops(LOOP_FRAMES))
+        self.loops.append(loops)
         for streams, config in self._configs.items():
-            before = self._parts.measure()
-            told = asyncio.run(run(config, self._detector))
-            behind = self._parts.measure()
-            bound_fps = (before["bound_fps"] + behind["bound_fps"]) / 2
-            self.parts += [before, behind]
-            self.runs[streams].append(
-                {
-                    **told,
-                    "loops_fps": loops_fps,
-                    "of_bound": told["fps"] / bound_fps,
-                    "of_loops": told["fps"] / loops_fps,
-                }
-            )
+            told = self._beside_parts(partial(self._run, config))
+            self.runs[streams].append({**told, "of_loops": told["fps"] / loops["fps"]})
+
+    def _run(self, config: PipelineConfig) -> dict[str, float]:
+        return asyncio.run(run(config, self._detector))
+
+    def _beside_parts(self, work: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """What some work tells, held against the parts before and behind it."""
+        before, told, behind = self._parts.measure(), work(), self._parts.measure()
+        self.parts += [before, behind]
+        bound_fps = (before["bound_fps"] + behind["bound_fps"]) / 2
+        return {**told, "of_bound": told["fps"] / bound_fps}
 
     def result(self) -> dict[str, Any]:
         """Of all rounds so far."""
-        keys = self.parts[0]
         return {
-            "parts": {key: spread([parts[key] for parts in self.parts]) for key in keys},
-            "streams": {
-                str(streams): {key: spread([told[key] for told in runs]) for key in runs[0]}
-                for streams, runs in self.runs.items()
-            },
+            "parts": spreads(self.parts),
+            "loops": spreads(self.loops),
+            "streams": {str(streams): spreads(runs) for streams, runs in self.runs.items()},
         }
 
 
 def show(result: dict[str, Any]) -> None:
     for name, value in result["parts"].items():
         print(f"{name}: {value['median']} ({value['least']} to {value['most']})")
-    for streams, told in result["streams"].items():
+    runs = {f"{streams} streams": told for streams, told in result["streams"].items()}
+    for name, told in {"loops": result["loops"], **runs}.items():
         figures = ", ".join(
-            f"{name} {value['median']} ({value['least']} to {value['most']})"
-            for name, value in told.items()
+            f"{key} {value['median']} ({value['least']} to {value['most']})"
+            for key, value in told.items()
         )
-        print(f"{streams} streams: {figures}")
+        print(f"{name}: {figures}")
 
 
 def main() -> None:

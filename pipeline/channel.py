@@ -62,8 +62,9 @@ class Channel(Generic[T]):
         Blocks only under `when_full="block"`, until there is room or the channel closes.
         """
         with self._changed:
-            if self._when_full == "block":
-                self._room.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+            waits = self._when_full == "block"
+            while waits and len(self._items) >= self._capacity and not self._closed:
+                self._room.wait()
             self._offered += 1
             victim, accepted = self._place(item)
             if victim is not None:
@@ -104,7 +105,8 @@ class Channel(Generic[T]):
         """Take up to `most` items, oldest first. Blocks until there is one, the channel is
         finished, or `within_s` is over; an empty list means one of the latter two."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._closed, within_s)
+            if not self._items:
+                self._changed.wait_for(lambda: self._items or self._closed, within_s)
             taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self._taken += len(taken)
             self._room.notify(len(taken))

@@ -6,10 +6,11 @@
 
 A server loops the clips (`benchmarks.rtsp_streams.server`, or GStreamer's), `eyrie run` reads them
 by TCP with the default model and writes to a Redis stream through the spool: three processes, on
-the same cores, each with its CPU time. Capture times are the cameras' own, by RTCP; the topic's are
-Redis' own, of when it took an entry in. `decoded = published + dropped` is of the span that counts.
-With `--fps`, only so many pictures a second of each camera are analysed. `--json` adds to what is
-in the file.
+the same cores, each with its CPU time. What others did on the machine is `cores_others`, and what
+nobody used `cores_idle`. Capture times are the cameras' own, by RTCP; the topic's are Redis' own,
+of when it took an entry in. `decoded = published + dropped` is of the span that counts. With
+`--fps`, only so many pictures a second of each camera are analysed. `--json` adds to what is in
+the file.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 import yaml
 
-from benchmarks.cpu_time import tree_cpu_s
+from benchmarks.cpu_time import machine_cpu_s, tree_cpu_s
 from benchmarks.machine import ROOT
 from benchmarks.rtsp_streams.account import Entry, account
 from pipeline.core.messages import FrameMessage, decode
@@ -70,6 +70,8 @@ def measure(plan: Plan, folder: Path) -> dict[str, Any]:
         "published_fps": round(found["published"] / span_s, 1),
         **found,
         "cores_used": cores,
+        "cores_others": round((after["busy"] - before["busy"]) / span_s - sum(cores.values()), 3),
+        "cores_idle": round((after["idle"] - before["idle"]) / span_s, 3),
         "cpu_ms_per_published_frame": round(1000 * span_s * cores["eyrie"] / frames, 2),
     }
 
@@ -163,4 +165,7 @@ def _entries(client: "redis.Redis") -> Iterator[Entry]:
 
 
 def _cpu(pids: dict[str, int]) -> dict[str, float]:
-    return {name: tree_cpu_s(pid) for name, pid in pids.items()}
+    """CPU seconds so far: of each process, and `busy` and `idle` of the machine."""
+    busy_s, idle_s = machine_cpu_s()
+    mine = {name: tree_cpu_s(pid) for name, pid in pids.items()}
+    return {**mine, "busy": busy_s, "idle": idle_s}

@@ -9,6 +9,7 @@ from pipeline.core.clock import Clock
 from pipeline.core.errors import EyrieError
 from pipeline.core.frame_record import AnyMessage
 from pipeline.core.log import get_logger, redact
+from pipeline.core.turn import NUMPY_TURN
 from pipeline.outlets.outlet import Outlet
 from pipeline.outlets.pictures import Drawing, PictureOutlet
 from pipeline.outlets.spooled import SpooledOutlet
@@ -123,7 +124,8 @@ class Publish:
     def _publish_frame(self, route: Route, item: Detected) -> None:
         composer, info = route.composer, item.info
         try:
-            messages, tracks = composer.frame(info, item.detections, item.seen)
+            with NUMPY_TURN:
+                messages, tracks = composer.frame(info, item.detections, item.seen)
         except Exception:
             self._send(composer.made())
             raise

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+import cv2
+
 from detectors.base import Detector
 from pipeline.account import Report
 from pipeline.build import evidence as open_evidence
@@ -25,7 +27,7 @@ from pipeline.run.changes import Changeable
 from pipeline.run.flow import Flow
 from pipeline.run.parts import PartsMaker
 from pipeline.run.streams import Streams
-from pipeline.run.threads import ABANDON_AFTER_S, Threads
+from pipeline.run.threads import ABANDON_AFTER_S, Threads, awaitable
 from pipeline.workers.place import Workers
 from pipeline.workers.pool import WorkerProcess
 from sinks.base import Sink
@@ -47,6 +49,9 @@ class Pipeline(Changeable):
     waits for `add` when all streams have ended, until `drain` or `abort`.
 
     Streams can be changed while others run: see `Changeable`.
+
+    Sets OpenCV to one thread, in the whole process: the threads of a run fill the cores by
+    themselves, and each would wait for OpenCV's whenever it resizes a picture.
     """
 
     def __init__(
@@ -76,8 +81,12 @@ class Pipeline(Changeable):
         self._main: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._error: str | None = None
+        self._entered = False
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a Pipeline runs once: make another for the next run")
+        self._entered = True
         try:
             await self._threads.run("open", self._open)
         except BaseException:
@@ -94,6 +103,18 @@ class Pipeline(Changeable):
         trace: TracebackType | None,
     ) -> None:
         self.abort()
+        ending = asyncio.create_task(self._end(), name="eyrie end")
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError as again:  # what is open is closed all the same
+                cancelled = again
+        if cancelled is not None:
+            raise cancelled from ending.exception()
+        ending.result()
+
+    async def _end(self) -> None:
         if self._main is not None:
             await asyncio.wait([self._main])
             if not self._main.cancelled():
@@ -166,6 +187,7 @@ class Pipeline(Changeable):
 
     def _make_flow(self, stack: contextlib.ExitStack) -> Flow:
         config, clock = self.config, self._clock
+        cv2.setNumThreads(1)
         stream_configs = build.expand_streams(config)
         open_source.require_devices(stream_configs)
         outlets = open_outlet.make_outlets(config, clock, self._given_sinks)
@@ -207,7 +229,10 @@ class Pipeline(Changeable):
     def _close(self) -> None:
         """Wait a moment for the threads, then close what was opened, last first."""
         self._threads.join(ABANDON_AFTER_S)
-        self._opened.close()
+        try:
+            self._opened.close()
+        except StopIteration as error:
+            raise awaitable(error) from error
 
     async def _run(self) -> None:
         flow, streams = self._flow, self._streams

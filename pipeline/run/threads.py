@@ -16,6 +16,15 @@ ABANDON_AFTER_S: Final = 2.0
 """The time for which a thread that was told to end is waited for."""
 
 
+def awaitable(error: BaseException) -> BaseException:
+    """The error as one that a future takes: of an iterator's end, none would ever hear."""
+    if not isinstance(error, StopIteration):
+        return error
+    found = RuntimeError("unexpected StopIteration")
+    found.__cause__ = error
+    return found
+
+
 @dataclass(slots=True)
 class _Work:
     """A thread, and the future of who waits for it."""
@@ -58,7 +67,7 @@ class Threads:
                 work()
             except BaseException as error:
                 log.debug("thread %r", name, exc_info=True)
-                failure = error  # raised again in the loop's thread
+                failure = awaitable(error)  # raised again in the loop's thread
             with contextlib.suppress(RuntimeError):  # an abandoned thread may outlive the loop
                 loop.call_soon_threadsafe(finish, failure)
 

@@ -239,16 +239,19 @@ class Stream:
     def _tell_health(self, changes: list[Change]) -> None:
         for change in () if self._ended else changes:
             kind = f"{change.condition} {change.active}"
-            level = logging.WARNING if change.active else logging.INFO
-            self._say(level, kind, f"stream {self.id!r}: {change.reason}")
+            self._say(logging.WARNING, kind, f"stream {self.id!r}: {change.reason}")
             self._tell(StreamHealth(self.id, self._epoch, self.account.next_seq - 1, change))
 
     def _come_up(self, source: Source, seq: int) -> None:
-        self._say(logging.INFO, "up", f"stream {self.id!r} is up")
+        failures = self._failures
+        # Who was warned of the failure hears of its end, too.
+        level = logging.WARNING if failures else logging.INFO
+        again = f" again after {failures} failure(s)" if failures else ""
+        self._say(level, f"up {level}", f"stream {self.id!r} is up{again}")
         limits = (source.frame_count, self._config.max_frames)
         expected = min((limit for limit in limits if limit is not None), default=None)
         chaos, decoder = self._config.chaos is not None, source.counts.decoder
-        self._tell(StreamUp(self.id, self._epoch, seq, self._failures, expected, chaos, decoder))
+        self._tell(StreamUp(self.id, self._epoch, seq, failures, expected, chaos, decoder))
         self.account.connections.up += 1
         self._was_up, self._up_since_s = True, self._clock.monotonic_s()
 

@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Final
 
+import cv2
+
 from pipeline.memory import share_one_heap
 from pipeline.processes import die_with_parent
 from pipeline.workers import wire
@@ -91,6 +93,7 @@ def main() -> None:
     fd, level, parent = (int(word) for word in sys.argv[1:])
     die_with_parent(parent)
     share_one_heap()
+    cv2.setNumThreads(1)  # the decoders fill the cores, and would wait for OpenCV's threads
     control = socket.socket(fileno=fd)
     logger = logging.getLogger("eyrie")
     logger.setLevel(level)

@@ -1,11 +1,13 @@
 """The benchmark of live cameras: its camera is one, and its figures are right."""
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cpu_time import machine_cpu_s, tree_cpu_s
 from benchmarks.rtsp_streams.account import Entry, account, latencies
 from pipeline.core.messages import FrameMessage
 from stages.sources.rtsp import RtspSource
@@ -70,3 +72,13 @@ def test_latencies_are_percentiles() -> None:
         "p50": 50.0, "p95": 95.0, "p99": 99.0, "most": 100.0,
     }  # fmt: skip
     assert latencies([]) == {}
+
+
+def test_what_a_process_uses_the_machine_was_busy_for_and_not_idle() -> None:
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    (busy_s, idle_s), mine_s = machine_cpu_s(), tree_cpu_s(os.getpid())
+    while tree_cpu_s(os.getpid()) - mine_s < 0.2:
+        pass
+    (busy_then_s, idle_then_s), used_s = machine_cpu_s(), tree_cpu_s(os.getpid()) - mine_s
+    assert busy_then_s - busy_s >= used_s - 4 * tick_s
+    assert idle_then_s >= idle_s

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import pytest
 
 from detectors.scripted import ScriptedDetector
@@ -181,3 +182,63 @@ async def test_a_configuration_that_is_refused_leaves_the_stream_as_it_is(clip: 
         await run.more("a")
     assert run.statuses("a") == [("up", None)]
     assert [stream.stream_id for stream in run.report().streams] == ["a"]
+
+
+async def test_what_is_open_is_closed_however_often_its_caller_is_cancelled(clip: Path) -> None:
+    closed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Closing(MemorySink):
+        def close(self) -> None:
+            super().close()
+            loop.call_soon_threadsafe(closed.set)
+
+    async def run() -> None:
+        async with Pipeline(
+            of(camera("a", clip)), detector=DETECTOR, sinks=[Closing()]
+        ) as pipeline:
+            began.set()
+            await pipeline.wait()
+
+    began = asyncio.Event()
+    task = asyncio.create_task(run())
+    await began.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
+
+
+@pytest.mark.parametrize("where", ["open", "close"])
+async def test_an_iterator_that_ends_in_a_sink_is_an_error_and_no_silence(
+    clip: Path, where: str
+) -> None:
+    def fail(self: MemorySink) -> None:
+        next(iter(()))
+
+    sink = type("Empty", (MemorySink,), {where: fail})()
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        async with (
+            asyncio.timeout(20),
+            Pipeline(of(recording("a", clip)), detector=DETECTOR, sinks=[sink]) as pipeline,
+        ):
+            await pipeline.wait()
+
+
+async def test_a_pipeline_runs_once(clip: Path) -> None:
+    pipeline = Pipeline(of(recording("a", clip)), detector=DETECTOR)
+    async with pipeline:
+        with pytest.raises(RuntimeError, match="runs once"):
+            await pipeline.__aenter__()
+        await pipeline.wait()
+    with pytest.raises(RuntimeError, match="runs once"):
+        await pipeline.__aenter__()
+
+
+async def test_opencv_has_no_threads_that_a_run_would_wait_for(clip: Path) -> None:
+    cv2.setNumThreads(2)
+    async with Pipeline(of(recording("a", clip)), detector=DETECTOR) as pipeline:
+        await pipeline.wait()
+    assert cv2.getNumThreads() == 1

@@ -167,6 +167,13 @@ def test_a_refused_password_has_pauses_of_its_own() -> None:
     assert stream.account.connections.denied == 2
 
 
+def test_who_is_warned_of_a_failure_is_told_of_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    stream, told, _ = live([(0, away()), (0, away()), (1, away())])
+    with caplog.at_level(logging.WARNING):
+        stream_ends_by_stop(stream, told, after=3)
+    assert "stream 'gate' is up again after 2 failure(s)" in caplog.messages
+
+
 def test_a_camera_that_comes_and_goes_does_not_fill_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -174,7 +181,12 @@ def test_a_camera_that_comes_and_goes_does_not_fill_the_log(
     stream, told, _ = live(plays)
     with caplog.at_level(logging.INFO):
         stream_ends_by_stop(stream, told, after=50)
-    assert len([record for record in caplog.records if "gate" in record.message]) == 2
+    said = [record.message.split(";")[0] for record in caplog.records]
+    assert said == [
+        "stream 'gate' is up",
+        "stream 'gate': the camera closed the connection",
+        "stream 'gate' is up again after 1 failure(s)",
+    ]
     assert stream._backoff.failures == 50  # none of them was up for long
 
 
