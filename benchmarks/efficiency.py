@@ -1,7 +1,7 @@
 """How near the pipeline comes to what its cores could do at best.
 
     python -m benchmarks.efficiency [--streams 1 4 16] [--rounds 2] [--frames 300]
-        [--engine onnxruntime] [--clip FILE] [--set batch.size=2 ...] [--json FILE]
+        [--engine onnxruntime] [--street] [--clip FILE] [--set batch.size=2 ...] [--json FILE]
 
 The bound: cores / (CPU time of decoding + of pre-processing + of the engine, a frame), each part by
 itself in one thread with nothing else on the machine, the engine with the batch size that is
@@ -9,6 +9,8 @@ cheapest. Nothing that decodes, prepares and detects every frame is faster; a tr
 whatever else is between the parts are not in it, nor that cores which all work slow each other
 down. That is in the *loops*: a thread for each core, each with a clip, a decoder and a detector of
 its own, frame after frame, and nothing behind them.
+
+The clip is a pattern that is hard to decode and in which the network sees much, or a drawn street.
 
 The parts are measured before and behind each run, and the bound of a run is the mean of both, for
 machines are not equally fast all the time. Loops and runs take turns in every round. A run counts
@@ -39,7 +41,7 @@ from av.video.stream import VideoStream
 
 from benchmarks.machine import describe
 from benchmarks.moment import CORES, Moment, when
-from benchmarks.throughput import make_clip
+from benchmarks.throughput import make_clip, make_street
 from detectors.base import Detector
 from detectors.engines.open import open_engine
 from detectors.yolo_nas.detector import YoloNasDetector, resolve
@@ -265,12 +267,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--frames", type=int, default=300, help="of a run; 40 a stream at least")
     parser.add_argument("--engine", default="onnxruntime")
+    parser.add_argument("--street", action="store_true", help="a drawn street, not a pattern")
     parser.add_argument("--clip", type=Path, help="instead of one that is made: H.264 is meant")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clip = arguments.clip or make_clip(Path(folder) / "clip.mp4", arguments.frames)
+        make = make_street if arguments.street else make_clip
+        clip = arguments.clip or make(Path(folder) / "clip.mp4", arguments.frames)
         rounds = Rounds(clip, arguments, Path(folder))
         for _ in range(arguments.rounds):
             rounds.turn()
@@ -279,6 +283,7 @@ def main() -> None:
     if arguments.json:
         told = {
             "machine": describe(), "engine": arguments.engine, "set": arguments.set,
+            "clip": arguments.clip.name if arguments.clip else make.__name__,
             "frames": arguments.frames, "rounds": arguments.rounds, **result,
         }  # fmt: skip
         arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

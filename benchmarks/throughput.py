@@ -22,8 +22,11 @@ from detectors.scripted import ScriptedDetector
 from pipeline import Pipeline
 from pipeline.config.file import parse_config
 from pipeline.core.detections import Detections
+from stages.sources.street.encode import write_video
+from stages.sources.street.scene import StreetScene
 
 WIDTH_PX, HEIGHT_PX, FPS = 1920, 1080, 25
+STREET_SEED = 5
 
 
 def make_clip(path: Path, frames: int) -> Path:
@@ -43,6 +46,12 @@ def make_clip(path: Path, frames: int) -> Path:
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def make_street(path: Path, frames: int) -> Path:
+    """A drawn street of the same size and rate: easier to decode, with somebody in it."""
+    write_video(StreetScene(STREET_SEED, WIDTH_PX, HEIGHT_PX, FPS, frames), path)
     return path
 
 

@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", required=True)
     parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--size", type=int, help="side of the input in pixels, else as trained")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     checkpoint = read(given.checkpoint)
@@ -125,7 +126,7 @@ def main() -> None:
     about = {k: v for k, v in checkpoint.about.items() if k != "recipe"}
     about["data"] = [Path(folder).name for folder in about.get("data", [])]
     about |= {"variant": checkpoint.variant, "class_names": list(checkpoint.processing.class_names)}
-    about["input_size"] = [letterbox.height, letterbox.width]
+    about["input_size"] = [given.size] * 2 if given.size else [letterbox.height, letterbox.width]
     write(about | {"ema_net": half}, given.out)
 
 

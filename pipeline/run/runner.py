@@ -2,30 +2,19 @@
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-import cv2
-
 from detectors.base import Detector
 from pipeline.account import Report
-from pipeline.build import evidence as open_evidence
-from pipeline.build import looker as open_looker
-from pipeline.build import outlets as open_outlet
-from pipeline.build import rules as open_rules
-from pipeline.build import sinks as open_sink
-from pipeline.build import sources as open_source
-from pipeline.build import streams as build
-from pipeline.build.detector import make_run_detector
 from pipeline.config import PipelineConfig
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.log import get_logger
+from pipeline.run.assemble import Given, assemble
 from pipeline.run.changes import Changeable
 from pipeline.run.flow import Flow
-from pipeline.run.parts import PartsMaker
 from pipeline.run.streams import Streams
 from pipeline.run.threads import ABANDON_AFTER_S, Threads, awaitable
 from pipeline.workers.place import Workers
@@ -65,11 +54,14 @@ class Pipeline(Changeable):
         keep_running: bool = False,
     ) -> None:
         super().__init__(config)
-        self._instance = instance
-        self._given_detector = detector
-        self._given_sinks = tuple(sinks)
-        self._clock = clock or SystemClock()
-        self._keep_running = keep_running
+        self._given = Given(
+            config=config,
+            clock=clock or SystemClock(),
+            detector=detector,
+            sinks=tuple(sinks),
+            instance=instance,
+            keep_running=keep_running,
+        )
         self._guard = threading.Lock()
         self._left = False
         self._opened = contextlib.ExitStack()
@@ -174,57 +166,17 @@ class Pipeline(Changeable):
         """Open everything. Blocks while it connects and loads. Whatever is opened is closed again
         if a part fails, or if nobody waits any longer."""
         with contextlib.ExitStack() as stack:
-            flow = self._make_flow(stack)
+            run = assemble(self._given, self._threads, stack)
             with self._guard:
                 if not self._left:
-                    self._flow, self._opened = flow, stack.pop_all()
+                    self._flow, self._streams, self._workers = run.flow, run.streams, run.workers
+                    self._opened = stack.pop_all()
 
     def _leave(self) -> None:
         """Close what `_open` has opened, or will open, as nobody waits for it any longer."""
         with self._guard:
             self._left = True
         self._opened.close()
-
-    def _make_flow(self, stack: contextlib.ExitStack) -> Flow:
-        config, clock = self.config, self._clock
-        cv2.setNumThreads(1)
-        stream_configs = build.expand_streams(config)
-        open_source.require_devices(stream_configs)
-        outlets = open_outlet.make_outlets(config, clock, self._given_sinks)
-        picture_outlets = open_outlet.make_picture_outlets(config)
-        evidence = open_evidence.make_evidence_outlet(config)
-        for opened in (*outlets, *picture_outlets, *([evidence] if evidence else [])):
-            stack.callback(opened.close)
-            opened.open()
-        detector = self._given_detector or self._load_detector(stack)
-        open_sink.check_filters(config, stream_configs, detector.labels)
-        open_rules.check_classes(stream_configs, config.model.classes or detector.labels)
-        embedder = open_looker.open_embedder(config, stack)
-        workers = Workers(config, stream_configs, detector, len(os.sched_getaffinity(0)))
-        stack.callback(workers.close)
-        self._workers = workers
-        producer = build.make_producer(config, detector, clock, self._instance)
-        maker = PartsMaker(
-            config, producer, detector.labels, clock, workers, embedder, evidence,
-            draws=bool(picture_outlets),
-        )  # fmt: skip
-        flow = Flow(
-            detector, config.batch, clock, outlets, picture_outlets, evidence,
-            heartbeat_s=config.heartbeat_s,
-        )  # fmt: skip
-        self._streams = Streams(
-            flow, self._threads, maker, clock,
-            parallel_files=config.parallel_files, keep_running=self._keep_running,
-        )  # fmt: skip
-        for stream_config in stream_configs:
-            self._streams.put(stream_config)
-        return flow
-
-    def _load_detector(self, stack: contextlib.ExitStack) -> Detector:
-        detector = make_run_detector(self.config)
-        stack.callback(detector.close)
-        detector.warm_up(self.config.batch.size)
-        return detector
 
     def _close(self) -> None:
         """Wait a moment for the threads, then close what was opened, last first."""

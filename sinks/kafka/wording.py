@@ -37,7 +37,7 @@ class Wording:
         return SinkUnavailable(self._sink, self.line(str(trouble)))
 
     def undelivered(self, pending: int, timeout_s: float, met: str | None) -> SinkError:
-        text = f"{pending} messages not acknowledged after {timeout_s:g} s"
+        text = f"{pending} messages not acknowledged after {timeout_s:.2g} s"
         return SinkUnavailable(self._sink, self.line(f"{text}: {met}" if met else text))
 
     def refused(self, messages: Sequence[tuple[str, str]]) -> Rejected:

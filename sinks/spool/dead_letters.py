@@ -55,7 +55,7 @@ def parse_dead_letter(line: bytes) -> DeadLetter | None:
         body = told["body"]
         found = body.encode() if isinstance(body, str) else b64decode(body["base64"], validate=True)
         words = told["at"], told["reason"], told["kind"], told["key"], told["message_id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     at, reason, kind, key, message_id = words
     if not all(isinstance(word, str) for word in words) or kind not in _KINDS:

@@ -80,7 +80,7 @@ def _oldest(segments: list[Segment], number: int) -> str | None:
         return None
     try:
         told = json.loads(records[min(waiting)].body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     moment = told.get("published_at") if isinstance(told, dict) else None
     return moment if isinstance(moment, str) else None

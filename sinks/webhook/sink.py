@@ -201,7 +201,8 @@ class WebhookSink:
     def _ask(
         self, client: "httpx.Client", method: str, body: bytes, more: Mapping[str, str] = {}
     ) -> tuple[int, Mapping[str, str]]:
-        """Status and headers of the answer. Raises `SinkUnavailable` without one."""
+        """Status and headers of the answer. Raises `SinkUnavailable` without one. Of an answer that
+        goes on and on, no more is read than there was time for one; its status counts."""
         import httpx
 
         headers = dict(more)
@@ -209,10 +210,10 @@ class WebhookSink:
             headers[SIGNATURE_HEADER] = sign(self._secret, int(self._now_s()), body)
         try:
             with client.stream(method, self._url, content=body, headers=headers) as answer:
-                read_bytes = 0
+                read_bytes, deadline_s = 0, self._clock.monotonic_s() + self._timeouts_s[1]
                 for part in answer.iter_raw():  # a connection is kept only if its answer was read
                     read_bytes += len(part)
-                    if read_bytes > _MOST_READ_BYTES:
+                    if read_bytes > _MOST_READ_BYTES or self._clock.monotonic_s() > deadline_s:
                         break
                 return answer.status_code, answer.headers
         except httpx.HTTPError as error:

@@ -68,12 +68,12 @@ class ImageFolderSource:
             if self._stopped.is_set():
                 return
             try:
-                image = _read(path)
-            except Unreadable as error:
+                image, written_ns = _read(path), path.stat().st_mtime_ns
+            except (Unreadable, FileNotFoundError) as error:
                 reason = reason or f"{path}: {error}"
                 self._leave_out(path, error)
                 continue
-            yield self._frame(path, place, image)
+            yield self._frame(place, image, written_ns)
         if self.counts.decoded_total == 0:
             which = "the picture" if len(paths) == 1 else f"none of {len(paths)} pictures"
             verb = "cannot" if len(paths) == 1 else "can"
@@ -98,13 +98,13 @@ class ImageFolderSource:
             raise DecodeError(self.stream_id, f"no pictures ({kinds}) in the folder {self.path}")
         return paths
 
-    def _leave_out(self, path: Path, why: Unreadable) -> None:
+    def _leave_out(self, path: Path, why: Exception) -> None:
         self.counts.corrupt_total += 1
         assert self.frame_count is not None
         self.frame_count -= 1
         log.warning("stream %r: %s left out: %s", self.stream_id, path, why)
 
-    def _frame(self, path: Path, place: int, image: U8) -> Frame:
+    def _frame(self, place: int, image: U8, written_ns: int) -> Frame:
         seq = self._first_seq + self.counts.decoded_total
         self.counts.decoded_total += 1
         height, width, _ = image.shape
@@ -113,7 +113,7 @@ class ImageFolderSource:
             epoch=self._epoch,
             seq=seq,
             pts_ns=place * self._period_ns,
-            captured_ns=path.stat().st_mtime_ns,
+            captured_ns=written_ns,
             arrived_ns=self._clock.utc_ns(),
             clock="file",
             uncertainty_ns=SECOND_NS,

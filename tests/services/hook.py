@@ -35,10 +35,12 @@ class Post:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and headers of an answer; no status: hang up without one."""
+    """Status and headers of an answer; no status: hang up without one. With `drips` a body that
+    comes byte by byte and has no end."""
 
     status: int | None = 204
     headers: Mapping[str, str] = field(default_factory=dict)
+    drips: bool = False
 
 
 class Hook:
@@ -56,6 +58,7 @@ class Hook:
         self.released = threading.Event()
         """While it is cleared, no POST is answered."""
         self.released.set()
+        self.closed = threading.Event()
         self._server = _Server(("127.0.0.1", port), _handler_for(self))
         self.scheme = "http"
 
@@ -101,6 +104,7 @@ class Hook:
         trace: TracebackType | None,
     ) -> None:
         self.released.set()
+        self.closed.set()
         self._server.shutdown()
         self._server.server_close()
         self._server.hang_up()
@@ -162,8 +166,10 @@ def _handler_for(hook: Hook) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", "1000000" if answer.drips else "0")
                 self.end_headers()
+                while answer.drips and not hook.closed.wait(0.02):
+                    self.wfile.write(b".")
             except OSError:  # the sender has gone
                 self.close_connection = True
 

@@ -120,5 +120,7 @@ def test_a_sink_that_is_gone_is_opened_anew_and_the_log_has_its_own_words(
     delivery.run()
     spool.close()
     assert sink.told == ["open", "write", "flush", "close", "open", "write", "flush"]
-    assert caplog.messages == ["sink 'memory': is gone; trying again in 0.0 s"]
+    failed, recovered = caplog.messages
+    assert failed == "sink 'memory': is gone; trying again in 0.0 s"
+    assert recovered == "sink 'memory' works again"
     assert delivery.trouble is None

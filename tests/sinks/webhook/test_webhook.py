@@ -248,6 +248,17 @@ def test_a_receiver_that_does_not_answer_is_given_up_in_time() -> None:
     assert {m["message_id"] for m in hook.taken[-1].messages} == {m.message_id for m in messages}
 
 
+def test_an_answer_without_an_end_is_read_for_as_long_as_one_may_take() -> None:
+    messages = outgoing(["gate"], frames=3)
+    with Hook(Answer(200, drips=True)) as hook:
+        sink = _sink(hook, timeout_s=0.2)
+        sink.open()
+        sink.write(messages)
+        sink.flush(20)
+        assert sink.delivered_total == len(messages)
+        sink.close()
+
+
 def test_nobody_there() -> None:
     with Hook() as hook:
         url, port = hook.url, hook.port
