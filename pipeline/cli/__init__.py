@@ -16,6 +16,8 @@ def main() -> None:
 
         print(f"eyrie {__version__}")
         return
+    # NumPy's products are small here: the threads that its BLAS would share them with only spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from pipeline.cli.app import app
 
     try:
