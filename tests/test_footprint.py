@@ -15,6 +15,9 @@ from benchmarks.throughput import make_clip
 FRAMES = 40
 HEAVY = ("av", "cv2", "numpy", "onnx", "onnxruntime", "pydantic", "torch")
 
+LIBRARIES_MB = 94.1
+"""Of them as a base install maps them: `files_mb` of benchmarks/results/footprint.json."""
+
 
 def test_the_base_install_is_small() -> None:
     assert 10 < len(locked_packages()) <= MOST_PACKAGES
@@ -42,7 +45,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_streams_of_1080p_stay_within_their_memory(
     clip: Path, tmp_path: Path, streams: int
 ) -> None:
-    """While they run: `python -m benchmarks.footprint` has the peak at the start, too."""
+    """While they run: `python -m benchmarks.footprint` has the peak at the start, too. How much of
+    the libraries is mapped differs by environment and moment: the rest is held to the bar."""
     held = resident(clip, streams, tmp_path, live=True)
     assert held.frames > streams
-    assert 50 < held.steady_mb <= most_mb(streams), held
+    own_mb = held.steady_mb - held.files_mb
+    assert 20 < own_mb <= most_mb(streams) - LIBRARIES_MB, held

@@ -52,9 +52,10 @@ class Command:
     def hang_up(self) -> str:
         """SIGHUP: the lines of its answer, without their times."""
         self._process.send_signal(signal.SIGHUP)
-        return re.sub(r"(?m)^\d{4}-\d\d-\d\dT[\d:]{8}\S+ ", "", self._until(b"SIGHUP: "))
+        return self.until(b"SIGHUP: ")
 
-    def _until(self, word: bytes) -> str:
+    def until(self, word: bytes) -> str:
+        """What it says until a line with this, without the times."""
         assert self._process.stderr is not None
         said, deadline_s = b"", time.monotonic() + WITHIN_S
         while word not in said or not said.endswith(b"\n"):
@@ -63,7 +64,7 @@ class Command:
             chunk = os.read(self._process.stderr.fileno(), 65_536)
             assert chunk, said
             said += chunk
-        return said.decode()
+        return re.sub(r"(?m)^\d{4}-\d\d-\d\dT[\d:]{8}\S+ ", "", said.decode())
 
 
 def test_a_hangup_changes_the_streams_that_differ_and_nothing_else(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_hangup_changes_the_streams_that_differ_and_nothing_else(tmp_path: Pat
             file.write_text(configuration(clip, out, streams, "batch: {size: 3}"))
             lines = run.hang_up().splitlines()
             while len(lines) < 2:
-                lines += run._until(b"SIGHUP: ").splitlines()
+                lines += run.until(b"SIGHUP: ").splitlines()
             assert lines == [
                 "WARNING SIGHUP: only streams change in a run; restart it for the change of"
                 " batch.size",
