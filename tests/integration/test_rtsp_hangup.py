@@ -50,7 +50,7 @@ def test_cameras_are_added_removed_and_changed_and_the_others_lose_nothing(
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
         try:
             run = Command(process)
-            run._until(b"refused the user name or password")
+            run.until(b"refused the user name or password")
             wait_for_frames(out, "still", "goes")
             file.write_text(
                 configuration(out, {"still": still, "locked": f"{login}new", "comes": still})
