@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from detectors.yolo_nas.architecture.fuse import fold_batch_norms
+from detectors.yolo_nas.architecture.fuse import fold_batch_norms, has_norms
 from detectors.yolo_nas.architecture.heads import Heads
 from detectors.yolo_nas.architecture.model import YoloNASModule, build
 from pipeline.core.errors import ConfigError
@@ -72,7 +72,7 @@ def begin(
 def like(variant: str, classes: int, state: Mapping[str, Tensor]) -> YoloNASModule:
     """A network, in training mode, with the branches, partly fused or folded as the state dict."""
     model = build(variant, classes)
-    if not any(key.endswith(".running_var") for key in state):
+    if not has_norms(state):
         fold(model)
         model.requires_grad_(True)
     elif not any(".branch_3x3." in key for key in state):

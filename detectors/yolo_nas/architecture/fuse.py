@@ -6,6 +6,8 @@ one stride add up after padding their kernels to one size. Values are fused in f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,6 +36,11 @@ def fuse_blocks(model: nn.Module, *, full: bool) -> None:
             _fuse_branches(block)
         if full and block.form == "partial":
             _fuse_post_bn(block)
+
+
+def has_norms(keys: Iterable[str]) -> bool:
+    """False for the keys of a state dict whose batch norms were all folded."""
+    return any(key.endswith(".running_var") for key in keys)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ and bare state dicts, unfused or fused, of any number of classes. Nothing in a f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ from torch import Tensor
 
 from detectors.letterbox import Letterbox
 from detectors.yolo_nas.architecture.blocks import Form
-from detectors.yolo_nas.architecture.fuse import fold_batch_norms, unfold_batch_norms
+from detectors.yolo_nas.architecture.fuse import (
+    fold_batch_norms,
+    has_norms,
+    unfold_batch_norms,
+)
 from detectors.yolo_nas.architecture.model import YoloNASModule, build
 from detectors.yolo_nas.architecture.variants import VARIANTS
 from detectors.yolo_nas.checkpoints import coco, download, processing_params
@@ -170,11 +174,6 @@ def identify(shapes: Shapes) -> tuple[str, Form, int]:
     needed = {key: tuple(value.shape) for key, value in wanted.state_dict().items()}
     _compare(shapes, needed, f"{variant} ({form})")
     return variant, form, classes
-
-
-def has_norms(keys: Iterable[str]) -> bool:
-    """False for the state dict of a network whose batch norms were all folded."""
-    return any(key.endswith(".running_var") for key in keys)
 
 
 def _with_norms(variant: str, classes: int, state: State) -> State:
