@@ -47,7 +47,7 @@ class Recipe:
     start: str | None = None
     folded: bool = False
     """Whether the network is trained as it is deployed, its branches and batch norms folded into
-    one convolution a block: the last part of a long training, at twice the speed."""
+    one convolution a block: for the last part of a long training, and faster."""
     freeze: tuple[str, ...] = ()
     teacher: str | None = None
     distill_weight: float = 1.0
