@@ -80,7 +80,11 @@ def watched(folder: Path, password: str, down_after_ms: int = 500) -> Iterator[W
         clients = [redis.Redis(port=each.port, password=password) for each in sentinels]
         for client in clients:
             running.callback(client.close)
-        wait_until(lambda: all(_is_watching(client) for client in clients), "Sentinels that agree")
+        try:
+            wait_until(lambda: all(map(_is_watching, clients)), "Sentinels that agree")
+        except TimeoutError as error:
+            said = "\n".join(each.log.read_text(errors="replace") for each in sentinels)
+            raise TimeoutError(f"{error}; they said\n{said}") from error
         yield Watched(master, replicas, sentinels)
 
 

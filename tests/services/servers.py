@@ -1,6 +1,8 @@
 """Real servers for tests: found on this machine, started on free ports, stopped for sure."""
 
 import base64
+import errno
+import secrets
 import shutil
 import signal
 import socket
@@ -16,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KAFKA_LIB = ROOT / ".services" / "kafka" / "lib"
 INSTALL = "run tests/services/install.sh"
 SYSTEM_PYTHON = "/usr/bin/python3"
+FIRST_PORT, LAST_PORT = 15_000, 32_768  # below what Linux gives to outgoing connections
+_given: set[int] = set()
 
 
 class ServiceMissing(Exception):
@@ -23,11 +27,28 @@ class ServiceMissing(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago.
+
+    One that the kernel gives to no outgoing connection: between this answer and a server's start
+    another test, in a process of its own, may open hundreds of those.
+    """
+    while True:
+        port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if port not in _given and not _is_taken(probe, port):
+                _given.add(port)
+                return port
+
+
+def _is_taken(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return True
+        raise
+    return False
 
 
 class Server:
@@ -64,6 +85,9 @@ class Server:
                 self.kill()
                 raise RuntimeError(f"{self.command[0]} is not ready:\n{self.log.read_text()}")
             time.sleep(0.05)
+        if self._process.poll() is not None:  # another's server answered on the port
+            self.kill()
+            raise RuntimeError(f"{self.command[0]} has ended:\n{self.log.read_text()}")
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to what is still there after ten seconds."""

@@ -2,7 +2,6 @@
 
 import os
 import runpy
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from detectors.training.distributed import Processes
 from detectors.training.report import read_log
+from tests.services.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = Path(__file__).with_name("one_of_several.py")
@@ -33,9 +33,7 @@ def started(pictures: Path, out: Path, rank: int, size: int, port: int) -> "subp
 def together(pictures: Path, out: Path) -> list[dict[str, Any]]:
     """What two processes save."""
     out.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     processes = [started(pictures, out, rank, 2, port) for rank in range(2)]
     for process in processes:
         _, errors = process.communicate(timeout=240)
