@@ -67,7 +67,8 @@ class Times:
 class Counts:
     """The counts of one source's pictures, readable by any thread while it runs.
 
-    `decoded_total = yielded + skipped_total + withheld_total`, and each of these takes a `seq`.
+    `decoded_total = yielded + skipped_total + withheld_total + thinned_total`, and each of these
+    takes a `seq`.
     """
 
     decoded_total: int = 0
@@ -75,6 +76,8 @@ class Counts:
     """Pictures left out to keep the stream's frame rate."""
     withheld_total: int = 0
     """Pictures left out because they are damaged."""
+    thinned_total: int = 0
+    """Pictures left out because the engine does not keep up, of sources that do so themselves."""
     corrupt_total: int = 0
     """All damage seen: damaged pictures, and packets that gave no picture and so took no `seq`."""
     packets_total: int = 0

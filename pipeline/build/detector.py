@@ -1,6 +1,8 @@
 """A proved detector on an engine out of the section `model`."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +35,21 @@ def engine_options(config: PipelineConfig) -> EngineOptions:
     )
 
 
+def run_detector_maker(
+    config: PipelineConfig, options: EngineOptions | None = None
+) -> Callable[[], YoloNasDetector]:
+    """A function that loads the detector of a run, which finds what messages, the tracker or
+    privacy need. It can be pickled. `options`: by default those of `engine_options`."""
+    waits = not any(stream.live for stream in config.streams)
+    options = options or engine_options(config)
+    return partial(make_detector, config.model, least_score_of(config), options, waits=waits)
+
+
 def make_run_detector(
     config: PipelineConfig, options: EngineOptions | None = None
 ) -> YoloNasDetector:
-    """Load the detector of a run: it finds what messages, the tracker or privacy need. `options`:
-    by default those of `engine_options`. Raises `EngineLoadError`."""
-    waits = not any(stream.live for stream in config.streams)
-    options = options or engine_options(config)
-    return make_detector(config.model, least_score_of(config), options, waits=waits)
+    """Load the detector of a run, see `run_detector_maker`. Raises `EngineLoadError`."""
+    return run_detector_maker(config, options)()
 
 
 def least_score_of(config: PipelineConfig) -> float:

@@ -6,7 +6,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from pipeline.account import LoadStage
 
@@ -21,9 +21,9 @@ class Gate:
     """A gate that lets an even share of one stream's frames through; the rest never waits for the
     engine.
 
-    `admit` is called for every frame, by one thread; `lost` is counted where a frame that was let
-    through is dropped for load after all, and `late` as well if it was too old. `Load` reads them
-    and sets `keep`, from another thread.
+    `admit` or `follow` is called for every frame, by one thread; `lost` is counted where one that
+    was let through is dropped for load after all, and `late` as well if it was too old. `Load`
+    reads them and sets `keep`, from another thread.
     """
 
     def __init__(self, stream_id: str, priority: int, min_fps: float) -> None:
@@ -54,6 +54,11 @@ class Gate:
         self.admitted += 1
         return True
 
+    def follow(self, admitted: int, left_out: int) -> None:
+        """Count frames about which a copy of this gate has decided, where they were decoded."""
+        self.offered += admitted + left_out
+        self.admitted += admitted
+
     def measure(self, elapsed_s: float) -> tuple[int, int, int]:
         """Count (frames let through, those of them lost, those of them too late) in the `elapsed_s`
         since the last call."""
@@ -64,6 +69,15 @@ class Gate:
         self.rate_fps = (self.rate_fps + fps) / 2 if self._measured else fps
         self._measured = True
         return admitted, lost, late
+
+
+@runtime_checkable
+class Thinning(Protocol):
+    """A source that can leave out frames where it decodes them, before they cost more."""
+
+    def thin_by(self, gate: Gate) -> None:
+        """Leave out what `gate` does not let through from now on, counted as `thinned_total`, and
+        have the gate `follow` them. What it yields is let through. The thread that reads it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 
@@ -15,7 +16,7 @@ from pipeline.build import rules as open_rules
 from pipeline.build import sinks as open_sink
 from pipeline.build import sources as open_source
 from pipeline.build import streams as build
-from pipeline.build.detector import make_run_detector
+from pipeline.build.detector import make_run_detector, run_detector_maker
 from pipeline.config import PipelineConfig
 from pipeline.core.clock import Clock
 from pipeline.run.flow import Flow
@@ -24,6 +25,9 @@ from pipeline.run.streams import Streams
 from pipeline.run.threads import Threads
 from pipeline.workers.place import Workers
 from sinks.base import Sink
+
+ON_CPU: Final = "-cpu"
+"""How the names of engines end that may run in several processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,11 @@ def assemble(given: Given, threads: Threads, stack: contextlib.ExitStack) -> Ass
     open_sink.check_filters(config, stream_configs, detector.labels)
     open_rules.check_classes(stream_configs, config.model.classes or detector.labels)
     embedder = open_looker.open_embedder(config, stack)
-    workers = Workers(config, stream_configs, detector, len(os.sched_getaffinity(0)))
+    is_ours = given.detector is None and detector.engine_name.endswith(ON_CPU)
+    workers = Workers(
+        config, stream_configs, detector, len(os.sched_getaffinity(0)),
+        run_detector_maker(config) if is_ours else None,
+    )  # fmt: skip
     stack.callback(workers.close)
     producer = build.make_producer(config, detector, clock, given.instance)
     maker = PartsMaker(
@@ -72,7 +80,7 @@ def assemble(given: Given, threads: Threads, stack: contextlib.ExitStack) -> Ass
         draws=bool(picture_outlets),
     )  # fmt: skip
     flow = Flow(
-        detector, config.batch, clock, outlets, picture_outlets, evidence,
+        workers.detector, config.batch, clock, outlets, picture_outlets, evidence,
         heartbeat_s=config.heartbeat_s,
     )  # fmt: skip
     streams = Streams(

@@ -11,7 +11,7 @@ from pipeline.config import StreamConfig
 from pipeline.core.clock import Clock
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.messages import DropReason
-from pipeline.load.gate import Gate
+from pipeline.load.gate import Gate, Thinning
 from pipeline.stream.lane import Lane
 from stages.base import Counts, Decoder, Rest, Source
 
@@ -58,13 +58,17 @@ class Intake:
         self._motion = _motion_gate(config, account)
         self.kept = 0
         """The number of frames taken in, with those left out at rest or for load."""
-        self._damaged = self._skipped = 0
+        self._damaged = self._skipped = self._thinned = 0
+        self._thins: bool | None = None
+        """Whether the source leaves out by itself what the gate does not let through; None: it was
+        not asked yet."""
         self._first_seq = 0
         self._times_before, self._undecoded_before = account.times, account.undecoded
 
     def begin(self) -> int:
         """Begin a connection -> `seq` of its first frame."""
-        self._damaged = self._skipped = 0
+        self._damaged = self._skipped = self._thinned = 0
+        self._thins = None
         self._times_before = self.account.times
         self._undecoded_before = self.account.undecoded
         self._first_seq = self.account.next_seq
@@ -77,6 +81,8 @@ class Intake:
 
     def count(self, source: Source, info: FrameInfo) -> None:
         """Count a frame that has come out of the decoder, and those left out before it."""
+        if self._thins is None:
+            self._thins = self._let_thin(source)
         self._count_left_out(info.seq, source.counts)
         self.account.times = source.counts.times.after(self._times_before)
         self.account.decode()
@@ -90,13 +96,21 @@ class Intake:
         admitted = self._look(frame)
         if admitted is None:
             self.account.drop(frame.info.seq, "at_rest")
-        elif self.gate is None or self.gate.admit():
+        elif self.gate is None or self._thins or self.gate.admit():
             self.lane.put(admitted)
         else:
             self._leave_out(frame, "load")
         self.kept += 1
-        if self.kept == self._most:
+        if self._most is not None and self.kept >= self._most:
             self._stopping.set()
+
+    def _let_thin(self, source: Source) -> bool:
+        """Have the source leave out what the gate does not let through, if it can. A motion gate
+        must see all frames first."""
+        if self.gate is None or self._motion is not None or not isinstance(source, Thinning):
+            return False
+        source.thin_by(self.gate)
+        return True
 
     def _look(self, frame: Frame) -> Frame | None:
         """Ask the motion gate -> the frame as it goes on; None: the stream is at rest."""
@@ -120,6 +134,9 @@ class Intake:
                 self._damaged, reason = self._damaged + 1, "corrupt"
             elif self._skipped < counts.skipped_total:
                 self._skipped, reason = self._skipped + 1, "target_fps"
+            elif self._thinned < counts.thinned_total:
+                self._thinned, reason = self._thinned + 1, "load"
+                self.kept += 1
             self.account.drop(self.account.decode(), reason)
 
     def _note_decoder(self, decoder: Decoder | None) -> None:

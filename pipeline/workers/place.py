@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from detectors.base import Detector
@@ -12,6 +12,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.log import get_logger
 from pipeline.workers import wire
 from pipeline.workers.choose import choose, reason_to_stay, repeats
+from pipeline.workers.detector import WorkerDetector
 from pipeline.workers.layout import Wanted
 from pipeline.workers.pool import Pool, WorkerProcess
 from pipeline.workers.source import WorkerSource
@@ -26,6 +27,9 @@ _ON_THEIR_WAY: Final = 4
 class Workers:
     """The workers of one run, and who goes there. `close` ends them.
 
+    With `make_detector`, which opens another `detector` like the given one, in any process, they
+    detect as well.
+
     Each stream has `queue_frames` slots for its lane, those of all batches that may be in the
     detector at once, those of pictures that wait to be drawn, and a few more: so a camera's decoder
     waits only if the main process stalls, and what gives way is decided at the lane, as without
@@ -38,6 +42,7 @@ class Workers:
         streams: Sequence[StreamConfig],
         detector: Detector,
         cores: int,
+        make_detector: Callable[[], Detector] | None = None,
     ) -> None:
         choice = choose(config.workers, streams, cores)
         if choice.count and not hasattr(os, "memfd_create"):
@@ -48,6 +53,15 @@ class Workers:
         videos = (sink for sink in config.sinks if isinstance(sink, VideoSinkConfig))
         self._to_be_drawn = sum(video.queue_messages + 1 for video in videos)  # and one in hand
         self._pool = Pool(choice.count) if choice.count else None
+        self.detector = detector
+        """The detector of the run: the given one, or one that computes in the workers."""
+        self._there: WorkerDetector | None = None
+        if self._pool is not None and make_detector is not None:
+            order = wire.DetectOrder(pickle.dumps(make_detector))
+            waits = not any(stream.live for stream in streams)
+            self.detector = self._there = WorkerDetector(
+                detector, order, self._pool.nth, waits=waits
+            )
 
     @property
     def processes(self) -> list[WorkerProcess]:
@@ -87,8 +101,9 @@ class Workers:
                             " sent: %s", stream.id, error)  # fmt: skip
                 return source
             return WorkerSource(
-                stream.id, order, pool.hire, live=source.live, repeats=repeats(stream)
-            )
+                stream.id, order, pool.hire, live=source.live, repeats=repeats(stream),
+                detected_there=self._there is not None,
+            )  # fmt: skip
 
         return make_there
 
@@ -101,5 +116,7 @@ class Workers:
 
     def close(self) -> None:
         """End all workers. Returns when they are gone."""
+        if self._there is not None:
+            self._there.close()
         if self._pool is not None:
             self._pool.close()

@@ -70,6 +70,13 @@ class WorkerProcess:
             finally:
                 self._streams.remove(stream_id)
 
+    def detect(self, order: wire.DetectOrder) -> socket.socket:
+        """See `pipeline.workers.detector.Worker`."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, suppress(OSError):
+            wire.send_order(self._control, order, theirs)
+        return ours
+
     def kill(self) -> None:
         """See `pipeline.workers.source.Worker`."""
         if self._process is not None:
@@ -134,15 +141,26 @@ class Pool:
         """The living worker with the fewest streams, and from now on with this one, until it is
         served. Raises `RuntimeError` after `close`."""
         with self._guard:
-            if self._closed:
-                raise RuntimeError("the run is over, and so are its worker processes")
-            self._workers = self.workers
-            while len(self._workers) < self._count:
-                self._workers.append(WorkerProcess(self._started))
-                self._started += 1
-            worker = min(self._workers, key=lambda worker: len(worker.streams))
+            worker = min(self._all(), key=lambda worker: len(worker.streams))
             worker.assign(stream_id)
             return worker
+
+    def nth(self, number: int) -> WorkerProcess:
+        """One of the living workers, the same for the same number while all live. Raises
+        `RuntimeError` after `close`."""
+        with self._guard:
+            workers = self._all()
+            return workers[number % len(workers)]
+
+    def _all(self) -> list[WorkerProcess]:
+        """All workers, of which the dead are replaced."""
+        if self._closed:
+            raise RuntimeError("the run is over, and so are its worker processes")
+        self._workers = self.workers
+        while len(self._workers) < self._count:
+            self._workers.append(WorkerProcess(self._started))
+            self._started += 1
+        return self._workers
 
     def close(self) -> None:
         """End all workers. Returns when they are gone."""

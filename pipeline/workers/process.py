@@ -2,7 +2,7 @@
 
 It reads orders from the socket FD, each with a connection to serve, and says there what it logs.
 It holds nothing that matters, and ends with the process that started it. What it imports is what
-decoding needs: no engine, no configuration.
+decoding needs; an engine only when it is to detect, too.
 """
 
 import logging
@@ -18,6 +18,7 @@ import cv2
 from pipeline.memory import share_one_heap
 from pipeline.processes import die_with_parent
 from pipeline.workers import wire
+from pipeline.workers.detecting import Detecting, OneDetector
 from pipeline.workers.serving import Serving
 
 LOOK_EVERY_S: Final = 0.25
@@ -54,6 +55,7 @@ class Worker:
         self.serving: list[Serving] = []
         """The sources being served, with those whose threads have not ended although nobody
         listens."""
+        self._detector = OneDetector()
         self._looked_s = 0.0
 
     def run(self) -> None:
@@ -74,6 +76,9 @@ class Worker:
         if received is None:
             return False
         order, connection = received
+        if isinstance(order, wire.DetectOrder):
+            Detecting(connection, order, self._detector)
+            return True
         serving = Serving(connection, order)
         self.serving.append(serving)
         self._selector.register(connection, selectors.EVENT_READ, serving)

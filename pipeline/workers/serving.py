@@ -11,6 +11,7 @@ from typing import Any, Final
 from pipeline.core.errors import DecodeError, SourceError
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger, redact
+from pipeline.load.gate import Gate
 from pipeline.workers import wire
 from pipeline.workers.layout import Layout, layout_for
 from pipeline.workers.slots import Memory, Slots
@@ -20,6 +21,8 @@ log = get_logger(__name__)
 
 RETURN: Final = struct.Struct("<HH")
 """The record that comes back: which memory, and which of its slots."""
+THIN: Final = struct.Struct("<dd")
+"""The record that sets the gate: `keep` and `phase` of `pipeline.load.gate.Gate`."""
 
 
 class Serving:
@@ -32,6 +35,7 @@ class Serving:
     def __init__(self, connection: socket.socket, order: wire.Order) -> None:
         self.connection = connection
         self._order, self._skip = order, order.skip
+        self._gate, self._thinned = Gate("", 0, 0.0), 0
         self._source: Source | None = None
         self._guard = threading.Lock()
         self._pair = threading.Lock()  # two packets that belong together
@@ -66,7 +70,7 @@ class Serving:
         """Take back what came back. False: the other side has hung up. Never blocks."""
         while True:
             try:
-                packet = self.connection.recv(RETURN.size, socket.MSG_DONTWAIT)
+                packet = self.connection.recv(THIN.size, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return True
             except ConnectionError:
@@ -74,11 +78,16 @@ class Serving:
             if not packet:
                 self._hang_up()
                 return False
-            generation, slot = RETURN.unpack(packet)
-            with self._guard:
-                slots = self._slots if generation == self._generation else None
-            if slots is not None:
-                slots.give_back(slot)
+            if len(packet) == THIN.size:
+                self._gate.keep, self._gate.phase = THIN.unpack(packet)
+            else:
+                self._take_back(*RETURN.unpack(packet))
+
+    def _take_back(self, generation: int, slot: int) -> None:
+        with self._guard:
+            slots = self._slots if generation == self._generation else None
+        if slots is not None:
+            slots.give_back(slot)
 
     def look(self) -> None:
         """Tell the account where no frame does, for it shows that the decoder is alive."""
@@ -122,7 +131,7 @@ class Serving:
 
     def _counts_record(self) -> tuple[Any, ...]:
         counts = self._source.counts if self._source is not None else Counts()
-        return wire.counts_record(counts)
+        return wire.counts_record(counts, self._thinned)
 
     def _give_frames(self, source: Source) -> None:
         for frame in source.frames():
@@ -132,7 +141,10 @@ class Serving:
                 return
 
     def _give(self, source: Source, frame: Frame) -> bool:
-        """Give a frame. False: nobody wants any more."""
+        """Give a frame, unless the gate leaves it out. False: nobody wants any more."""
+        if not self._gate.admit():
+            self._thinned += 1
+            return True
         layout = self._layout
         if layout is None or not layout.suits(frame.picture):
             layout = self._begin_memory(layout_for(frame.picture, self._order.wanted))
@@ -141,7 +153,7 @@ class Serving:
         if memory is None or slots is None or (slot := slots.take()) is None:
             return False
         layout.write(frame.picture, memory.slot(slot))
-        return self._send(wire.frame_record(slot, frame.info, source))
+        return self._send(wire.frame_record(slot, frame.info, source, self._thinned))
 
     def _begin_memory(self, layout: Layout) -> Layout:
         """Begin new memory, in which pictures lie from now on; what is in the old one is there for
@@ -153,9 +165,7 @@ class Serving:
                 self._layout, self._memory, self._slots = layout, memory, Slots(count)
                 self._generation += 1
         with self._pair, memory.lending() as fd, contextlib.suppress(OSError):
-            news = wire.NewMemory(layout, count, memory.slot_bytes)
-            self.connection.send(wire.pack(news))
-            socket.send_fds(self.connection, [b"\0"], [fd])
+            wire.send_memory(self.connection, wire.NewMemory(layout, count, memory.slot_bytes), fd)
         return layout
 
     def _send(self, packet: bytes) -> bool:

@@ -4,6 +4,7 @@ The memory is anonymous (memfd): it has no name that could be left behind, and i
 last process that maps it is gone, however it went. The limit of /dev/shm does not count.
 """
 
+import itertools
 import mmap
 import os
 import threading
@@ -97,27 +98,39 @@ class Memory:
             os.close(self._fd)
 
 
-class Loans:
-    """The reading side: slots that came filled, each given back when the last array that shows it
-    is dropped.
+class Mapped:
+    """The reading side. Takes `fd`, which is closed when this is dropped; arrays stay valid for as
+    long as anybody keeps them, whatever becomes of the writer."""
+
+    def __init__(self, fd: int, slots: int, slot_bytes: int) -> None:
+        self.fd, self.slots, self.slot_bytes = fd, slots, slot_bytes
+        weakref.finalize(self, os.close, fd)
+        self._map = mmap.mmap(fd, slots * slot_bytes, prot=mmap.PROT_READ)
+
+    def slot(self, number: int) -> U8:
+        """The bytes of a slot, (slot_bytes,) uint8, read-only."""
+        return np.frombuffer(self._map, np.uint8, self.slot_bytes, number * self.slot_bytes)
+
+
+class Loans(Mapped):
+    """Slots that came filled, each given back when the last array that shows it is dropped.
 
     `give_back` is called then with the number of the slot, in whatever thread that happens; it must
-    be quick and must not raise. Takes `fd` and closes it. Arrays stay valid for as long as anybody
-    keeps them, whatever becomes of the writer.
+    be quick and must not raise. `number` is of this memory alone, as long as the process lives.
     """
 
+    _numbers = itertools.count()
+
     def __init__(self, fd: int, slots: int, slot_bytes: int, give_back: Callable[[int], None]):
-        try:
-            self._map = mmap.mmap(fd, slots * slot_bytes, prot=mmap.PROT_READ)
-        finally:
-            os.close(fd)
-        self._slot_bytes, self._give_back = slot_bytes, give_back
+        super().__init__(fd, slots, slot_bytes)
+        self.number = next(self._numbers)
+        self._give_back = give_back
         self._lent: dict[int, weakref.ref[U8]] = {}
 
     def lend(self, slot: int) -> U8:
         """The bytes of a slot, (slot_bytes,) uint8, read-only. Views of it keep it as they should:
         numpy makes this very array their base."""
-        whole = np.frombuffer(self._map, np.uint8, self._slot_bytes, slot * self._slot_bytes)
+        whole = self.slot(slot)
         self._lent[slot] = weakref.ref(whole, partial(self._dropped, slot))
         return whole
 

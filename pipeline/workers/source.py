@@ -12,8 +12,10 @@ from typing import Any, Final, Protocol
 from pipeline.core.errors import SourceUnavailable
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
+from pipeline.load.gate import Gate
 from pipeline.workers import wire
-from pipeline.workers.serving import RETURN
+from pipeline.workers.lent import LentPicture
+from pipeline.workers.serving import RETURN, THIN
 from pipeline.workers.slots import Loans
 from stages.base import Counts
 
@@ -45,7 +47,7 @@ class WorkerSource:
     `hire` gives a worker that lives, for this stream. Where one dies, that is `SourceUnavailable`,
     as the end of a connection. With `repeats`, for a source that gives the same frames at every
     reading, another worker decodes again up to where this one was; at most twice without a new
-    frame.
+    frame. With `detected_there`, pictures tell where they lie: see `LentPicture`.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class WorkerSource:
         *,
         live: bool,
         repeats: bool,
+        detected_there: bool = False,
     ) -> None:
         self.stream_id, self.live = stream_id, live
         self.frame_count: int | None = None
         self._record = self._given_record = wire.counts_record(Counts())
         self._known = self._record, Counts()
         self._order, self._hire, self._repeats = order, hire, repeats
+        self._detected_there = detected_there
         self._guard = threading.RLock()  # a picture may be dropped by whoever holds it
         self._connection: socket.socket | None = None
         self._loans: Loans | None = None
@@ -69,6 +73,9 @@ class WorkerSource:
         self._generation = -1
         self._closed = False
         self._given = 0
+        self._gate: Gate | None = None
+        self._told = 1.0, 0.0
+        self._thinned = 0
 
     @property
     def counts(self) -> Counts:
@@ -78,6 +85,11 @@ class WorkerSource:
             counts = wire.counts_of(record)
             self._known = record, counts
         return counts
+
+    def thin_by(self, gate: Gate) -> None:
+        """See `pipeline.load.gate.Thinning`."""
+        self._gate, self._thinned = gate, 0
+        self._follow(admitted=1)
 
     def frames(self) -> Iterator[Frame]:
         """See `Source.frames`."""
@@ -134,14 +146,18 @@ class WorkerSource:
                     self._map(connection, news)
                 case wire.Over() as over:
                     self._note(over.counts)
+                    self._follow(admitted=0)
                     return over
                 case (slot, info, counts, frame_count):
                     self._note(counts)
+                    self._follow(admitted=1)
                     self.frame_count = frame_count
                     self._given, self._given_record = self._given + 1, self._record
                     yield self._frame(slot, info)
                 case counts:
                     self._note(counts)
+                    self._follow(admitted=0)
+            self._tell_gate(connection)
         return None
 
     def _receive(self, connection: socket.socket, packet: memoryview, worker: Worker) -> int:
@@ -161,15 +177,34 @@ class WorkerSource:
         if wire.decoded_in(record) >= wire.decoded_in(self._record):
             self._record = record
 
+    def _follow(self, admitted: int) -> None:
+        """Count for the gate what came and what was left out."""
+        if self._gate is not None:
+            thinned = wire.thinned_in(self._record)
+            self._gate.follow(admitted, thinned - self._thinned)
+            self._thinned = thinned
+
+    def _tell_gate(self, connection: socket.socket) -> None:
+        """Tell the worker how far the gate is open, where that has changed."""
+        if self._gate is None or self._told == (now := (self._gate.keep, self._gate.phase)):
+            return
+        with contextlib.suppress(OSError):  # full, so later; or closed
+            connection.send(THIN.pack(*now), socket.MSG_DONTWAIT)
+            self._told = now
+
     def _map(self, connection: socket.socket, news: wire.NewMemory) -> None:
-        _, fds, _, _ = socket.recv_fds(connection, 1, 1)
+        fd = wire.receive_fd(connection)
         self._layout, self._generation = news.layout, self._generation + 1
         give_back = partial(self._give_back, connection, self._generation)
-        self._loans = Loans(fds[0], news.slots, news.slot_bytes, give_back)
+        self._loans = Loans(fd, news.slots, news.slot_bytes, give_back)
 
     def _frame(self, slot: int, info: tuple[Any, ...]) -> Frame:
-        assert self._loans is not None
-        return Frame(wire.info_of(info), self._layout.read(self._loans.lend(slot)))
+        loans, layout = self._loans, self._layout
+        assert loans is not None
+        picture = layout.read(loans.lend(slot))
+        if self._detected_there:
+            picture = LentPicture(picture, loans, layout, slot)
+        return Frame(wire.info_of(info), picture)
 
     def _give_back(self, connection: socket.socket, generation: int, slot: int) -> None:
         with self._guard:

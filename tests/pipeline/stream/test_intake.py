@@ -1,6 +1,7 @@
 """Frames of a resting stream on their way into its lane."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from pipeline.config import FileSourceConfig, MotionGateConfig, StreamConfig
 from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame, FrameInfo
 from pipeline.core.picture import RgbPicture
+from pipeline.load.gate import Gate
 from pipeline.stream.intake import Intake
+from stages.base import Counts
 
 FRAME_NS = 100_000_000
 GATE = MotionGateConfig(interval_s=2, hold_s=0.5, looks=1)
@@ -28,11 +31,13 @@ def frame(seq: int) -> Frame:
     )  # fmt: skip
 
 
-def intake() -> Intake:
-    config = StreamConfig(
-        id="gate", source=FileSourceConfig(kind="file", path=Path("x"), realtime=True),
-        queue_frames=1, motion_gate=GATE,
-    )  # fmt: skip
+RESTING = StreamConfig(
+    id="gate", source=FileSourceConfig(kind="file", path=Path("x"), realtime=True),
+    queue_frames=1, motion_gate=GATE,
+)  # fmt: skip
+
+
+def intake(config: StreamConfig = RESTING) -> Intake:
     return Intake(
         config, StreamAccount("gate"), threading.Condition(), threading.Event(), lambda *_: None,
         SystemClock(),
@@ -71,3 +76,49 @@ def test_what_passes_says_how_long_the_stream_has_rested() -> None:
         passed += story.lane.take(1, 0)
     rests = {one.info.seq: one.info.rested_ns // FRAME_NS for one in passed}
     assert rests == {**dict.fromkeys(range(6), 0), 25: 19, 45: 38}
+
+
+class Thinned:
+    """A source that leaves out frames by itself, of which every fifth comes."""
+
+    live = True
+    frame_count: int | None = None
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.gate: Gate | None = None
+
+    def thin_by(self, gate: Gate) -> None:
+        self.gate = gate
+
+    def frames(self) -> Iterator[Frame]:
+        for seq in range(0, 101, 5):
+            self.counts.decoded_total = seq + 1
+            self.counts.thinned_total = seq - seq // 5
+            yield frame(seq)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_what_the_source_leaves_out_for_load_is_counted_so() -> None:
+    config = StreamConfig(
+        id="gate", source=FileSourceConfig(kind="file", path=Path("x"), realtime=True)
+    )
+    story, source = intake(config), Thinned()
+    story.begin()
+    assert story.gate is not None
+    story.gate.keep = 0.0  # what the source lets through is not judged again
+    for given in source.frames():
+        story.count(source, given.info)
+        story.take(given)
+        assert story.lane.take(1, 0) == [given]
+    assert source.gate is story.gate
+    assert story.account.totals() == (101, 0, {"load": 80})
+
+
+def test_a_resting_stream_is_thinned_here_for_its_motion_gate_must_see_all() -> None:
+    story, source = intake(), Thinned()
+    story.begin()
+    story.count(source, frame(0).info)
+    assert source.gate is None

@@ -1,10 +1,15 @@
 """What the two processes tell each other arrives as it was."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipeline.core.detections import Detections
 from pipeline.core.errors import (
     DecodeError,
     SourceDenied,
@@ -32,13 +37,15 @@ INFO = FrameInfo(
 
 def test_a_frame_says_what_it_said(tmp_path: Path) -> None:
     source = FileSource("gate", tmp_path / "a.mp4")
-    source.counts = Counts(7, 1, 2, 3, 9, 4, 5, 25.0, Decoder(), Times(1, 2, 3, 4), {"loss": 1})
+    counted = (7, 1, 2, 0, 3, 9, 4, 5, 25.0)
+    source.counts = Counts(*counted, Decoder(), Times(1, 2, 3, 4), {"loss": 1})
     source.frame_count = 90
-    slot, info, counts, frame_count = wire.unpack(wire.frame_record(3, INFO, source))
+    slot, info, counts, frame_count = wire.unpack(wire.frame_record(3, INFO, source, 6))
     assert (slot, frame_count) == (3, 90)
     assert wire.info_of(info) == INFO
-    assert wire.counts_of(counts) == source.counts
+    assert wire.counts_of(counts) == replace(source.counts, thinned_total=6)
     assert wire.decoded_in(counts) == source.counts.decoded_total == 7
+    assert wire.thinned_in(counts) == 6
 
 
 def test_what_decodes_is_told_once() -> None:
@@ -87,3 +94,27 @@ def test_a_source_with_something_of_this_process_stays(tmp_path: Path) -> None:
     source.__dict__["held"] = threading.Lock()
     with pytest.raises(TypeError, match="lock"):
         wire.pack_source(source)
+
+
+@given(st.integers(0, 300), st.integers(0, 2**32 - 1))
+def test_what_was_found_comes_as_it_was(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    found = Detections(
+        rng.normal(0, 1e4, (count, 4)).astype(np.float32), rng.random(count, np.float32),
+        rng.integers(0, 80, count, np.int32),
+    )  # fmt: skip
+    packet = wire.found_record(found)
+    assert len(packet) < wire.MOST_BYTES
+    said = wire.found_of(packet)
+    assert isinstance(said, Detections)
+    np.testing.assert_array_equal(said.xyxy, found.xyxy)
+    np.testing.assert_array_equal(said.score, found.score)
+    np.testing.assert_array_equal(said.class_id, found.class_id)
+    assert said.xyxy.flags.writeable  # it is the caller's
+
+
+def test_why_nothing_was_found_comes_in_words() -> None:
+    packet = wire.failed_record("model x: ünheard of")
+    assert wire.is_failure(packet)
+    assert wire.found_of(packet) == "model x: ünheard of"
+    assert not wire.is_failure(wire.found_record(Detections.empty()))

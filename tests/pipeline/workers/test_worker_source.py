@@ -14,6 +14,7 @@ from detectors.letterbox import Letterbox
 from pipeline.core.clock import SystemClock
 from pipeline.core.errors import DecodeError, SourceError, SourceUnavailable
 from pipeline.core.frame import Frame
+from pipeline.load.gate import Gate, Thinning
 from pipeline.stream.connection import Connection
 from pipeline.workers import wire
 from pipeline.workers.layout import Wanted
@@ -109,6 +110,47 @@ def test_a_picture_outlives_its_connection(pool: Pool, tmp_path: Path) -> None:
     source.close()
     assert list(frames) == []
     np.testing.assert_array_equal(fit, before)
+
+
+def test_what_the_gate_leaves_out_is_left_out_there(pool: Pool, tmp_path: Path) -> None:
+    """Of 200 frames a quarter, but for those given before the worker heard of it; all are counted,
+    and the gate has followed."""
+    source, gate = there(pool, FileSource("a", encode(tmp_path / "a.mp4", 200))), Gate("a", 0, 1)
+    assert isinstance(source, WorkerSource)
+    assert isinstance(source, Thinning)
+    frames = source.frames()
+    seqs = [next(frames).info.seq]
+    gate.keep = 0.25
+    source.thin_by(gate)
+    seqs += [frame.info.seq for frame in frames]
+    counts = source.counts
+    assert (counts.decoded_total, gate.offered) == (200, 200)
+    assert len(seqs) == gate.admitted == 200 - counts.thinned_total
+    early = 2 * SLOTS
+    assert 50 <= len(seqs) <= 50 + early
+    assert set(np.diff(seqs[early:])) == {4}
+
+
+def test_a_gate_that_lets_nothing_through_can_open_again(pool: Pool, tmp_path: Path) -> None:
+    file = FileSource("a", encode(tmp_path / "a.mp4", 60, rate=20), realtime=True)
+    source, gate = there(pool, file), Gate("a", 0, 1)
+    assert isinstance(source, WorkerSource)
+    frames = source.frames()
+    first = next(frames)
+    gate.keep = 0.0
+    source.thin_by(gate)
+
+    def open_again() -> None:
+        until(lambda: gate.offered > 20)
+        gate.keep = 1.0
+
+    opener = threading.Thread(target=open_again)
+    opener.start()
+    seqs = [first.info.seq, *(frame.info.seq for frame in frames)]
+    opener.join(20)
+    assert source.counts.thinned_total >= 15
+    assert seqs[-1] == 59
+    assert gate.offered == 60
 
 
 def test_close_ends_it_while_it_waits_and_before_it_began(pool: Pool, tmp_path: Path) -> None:
