@@ -79,6 +79,11 @@ class WorkerDetector:
         """See `detectors.base.Detector.letterbox`."""
         return self._local.letterbox
 
+    @property
+    def is_warm(self) -> bool:
+        """See `pipeline.load.load.Warming`."""
+        return not any(line.opens for line in self._lines)
+
     def detect(self, pictures: Sequence[AnyPicture], /) -> list[Detections]:
         """See `detectors.base.Detector.detect`."""
         lent = [picture for picture in pictures if isinstance(picture, LentPicture)]
@@ -115,6 +120,11 @@ class _Line:
         self._open = False
         self._connection: socket.socket | None = None
         self._connect()
+
+    @property
+    def opens(self) -> bool:
+        """True while the worker opens its detector."""
+        return self._connection is not None and not self._open
 
     def detect(self, pictures: Sequence[LentPicture]) -> list[Detections] | None:
         """None: the worker is not there, or not yet. Raises `EngineRunError`."""

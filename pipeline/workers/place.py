@@ -44,7 +44,7 @@ class Workers:
         cores: int,
         make_detector: Callable[[], Detector] | None = None,
     ) -> None:
-        choice = choose(config.workers, streams, cores)
+        choice = choose(config.workers, streams, cores, detect=make_detector is not None)
         if choice.count and not hasattr(os, "memfd_create"):
             raise ConfigError("workers", "they need Linux, for anonymous shared memory: set 0")
         log.info("workers: %d (%s)", choice.count, choice.reason)

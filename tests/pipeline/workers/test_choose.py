@@ -31,6 +31,18 @@ def test_many_streams_need_some_and_never_most_cores() -> None:
     assert few.count == 0
 
 
+def test_cameras_that_fill_one_interpreter_have_workers_that_detect() -> None:
+    """Measured on two cores: six cameras are no faster with workers, seven and more are."""
+    counts = [choose("auto", [stream()] * n, 2, detect=True).count for n in (0, 1, 6, 7, 16, 99)]
+    assert counts == [0, 0, 0, 2, 2, 2]
+    many = [choose("auto", [stream()] * n, 16, detect=True).count for n in range(7, 900)]
+    assert many == sorted(many)
+    assert (many[0], many[-1]) == (2, 16)
+    assert choose("auto", [stream(fps=5)] * 16, 2, detect=True).count == 0
+    assert choose("auto", [stream("file")] * 99, 2, detect=True).count == 0
+    assert choose("auto", [stream("file")] * 99, 64, detect=True).count > 0
+
+
 def test_a_number_is_that_number() -> None:
     assert choose(3, [], 1).count == 3
     assert choose(0, [stream()] * 1000, 64).count == 0
