@@ -45,6 +45,18 @@ def run_detector_maker(
     return partial(make_detector, config.model, least_score_of(config), options, waits=waits)
 
 
+def warmed(make: Callable[[], YoloNasDetector], batch_size: int) -> YoloNasDetector:
+    """Load a detector and run it once, for the shape that most cameras have. Raises
+    `EngineLoadError`."""
+    detector = make()
+    try:
+        detector.warm_up(batch_size)
+    except BaseException:
+        detector.close()
+        raise
+    return detector
+
+
 def make_run_detector(
     config: PipelineConfig, options: EngineOptions | None = None
 ) -> YoloNasDetector:

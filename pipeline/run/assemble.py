@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import cv2
@@ -16,7 +17,7 @@ from pipeline.build import rules as open_rules
 from pipeline.build import sinks as open_sink
 from pipeline.build import sources as open_source
 from pipeline.build import streams as build
-from pipeline.build.detector import make_run_detector, run_detector_maker
+from pipeline.build.detector import run_detector_maker, warmed
 from pipeline.config import PipelineConfig
 from pipeline.core.clock import Clock
 from pipeline.run.flow import Flow
@@ -71,7 +72,7 @@ def assemble(given: Given, threads: Threads, stack: contextlib.ExitStack) -> Ass
     is_ours = given.detector is None and detector.engine_name.endswith(ON_CPU)
     workers = Workers(
         config, stream_configs, detector, len(os.sched_getaffinity(0)),
-        run_detector_maker(config) if is_ours else None,
+        partial(warmed, run_detector_maker(config), config.batch.size) if is_ours else None,
     )  # fmt: skip
     stack.callback(workers.close)
     producer = build.make_producer(config, detector, clock, given.instance)
@@ -93,7 +94,6 @@ def assemble(given: Given, threads: Threads, stack: contextlib.ExitStack) -> Ass
 
 
 def _load_detector(config: PipelineConfig, stack: contextlib.ExitStack) -> Detector:
-    detector = make_run_detector(config)
+    detector = warmed(run_detector_maker(config), config.batch.size)
     stack.callback(detector.close)
-    detector.warm_up(config.batch.size)
     return detector
