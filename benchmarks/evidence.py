@@ -38,7 +38,7 @@ from stages.evidence.base import ClipJob, SnapshotJob
 from stages.evidence.files import write
 from stages.evidence.packets import Header, Kept
 from stages.evidence.ring import PacketRing
-from stages.privacy import Shade
+from stages.privacy import PrivacyMask
 from stages.sources.decode import Decoding
 
 SIZE = (1920, 1080)
@@ -115,14 +115,14 @@ def measure(folder: Path, clip: Path) -> dict[str, float]:
     ring = PacketRing(5 * SECOND_NS, 5 * SECOND_NS, 32 << 20, 8, jobs.append)
     plain_s, (tap_s, most_bytes) = decode_s(clip), tap(clip, ring)
     found, image = people(np.random.default_rng(1)), np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-    shade, nothing, none = Shade("persons", [0]), Pixels(), Tracks.empty()
+    mask, nothing, none = PrivacyMask("persons", [0]), Pixels(), Tracks.empty()
     times = iter(range(10**9))
     unwanted_s = per_call_s(
         lambda: nothing.publish(info(0), None, found, none, draws=False), 20_000
     )
     unwanted_s -= per_call_s(lambda: info(0), 20_000)
-    see_s = per_call_s(lambda: shade.see(info(next(times)), found, none), 500)
-    hide_s = per_call_s(lambda: shade.hide(RgbPicture(image)).rgb(), 20)
+    see_s = per_call_s(lambda: mask.see(info(next(times)), found, none), 500)
+    hide_s = per_call_s(lambda: mask.hide(RgbPicture(image)).rgb(), 20)
     snapshot = SnapshotJob("frame", f"a/{0:032x}-frame.jpg", image, 85)
     header, packets = _whole(clip)
     clip_job = ClipJob(f"a/{0:032x}-clip.mp4", header, packets[: 10 * FPS])

@@ -31,7 +31,8 @@ class Channel(Generic[T]):
     dropped item before any later item can be taken; it is called with the lock held, so it must be
     quick and must not use a channel. Channels that are read together share one `condition`, which
     is notified when there is something to take, or a channel is closed; it is for those who read.
-    Who waits for room is woken by the one channel that has some.
+    Who waits for room is woken by the one channel that has some, once no more than `refill_at`
+    items wait; None: by each one that is taken.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Channel(Generic[T]):
         *,
         condition: threading.Condition | None = None,
         on_drop: Callable[[T], None] | None = None,
+        refill_at: int | None = None,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"Channel: capacity must be at least 1, not {capacity}")
         self._capacity = capacity
+        self._refill_at = capacity - 1 if refill_at is None else refill_at
         self._when_full = when_full
         self._changed = condition or threading.Condition()
         # A condition has the methods of its lock: these two have one lock between them.
@@ -55,6 +58,7 @@ class Channel(Generic[T]):
         self._offered = 0
         self._taken = 0
         self._dropped = 0
+        self._kept_out = 0  # threads that wait for room
 
     def put(self, item: T) -> bool:
         """Offer an item. False: the channel is closed, or the item was the one dropped.
@@ -64,7 +68,9 @@ class Channel(Generic[T]):
         with self._changed:
             waits = self._when_full == "block"
             while waits and len(self._items) >= self._capacity and not self._closed:
+                self._kept_out += 1
                 self._room.wait()
+                self._kept_out -= 1
             self._offered += 1
             victim, accepted = self._place(item)
             if victim is not None:
@@ -94,7 +100,7 @@ class Channel(Generic[T]):
         with self._changed:
             while self._items:
                 item = self._items.popleft()
-                self._room.notify()
+                self._let_in()
                 if wanted(item):
                     self._taken += 1
                     return item
@@ -106,11 +112,22 @@ class Channel(Generic[T]):
         finished, or `within_s` is over; an empty list means one of the latter two."""
         with self._changed:
             if not self._items:
-                self._changed.wait_for(lambda: self._items or self._closed, within_s)
+                self.wait(within_s)
             taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self._taken += len(taken)
-            self._room.notify(len(taken))
+            self._let_in()
             return taken
+
+    def wait(self, within_s: float | None = None) -> None:
+        """Block until there is an item to take, the channel is finished, or `within_s` is over."""
+        with self._changed:
+            if not self._items:
+                self._changed.wait_for(lambda: self._items or self._closed, within_s)
+
+    def _let_in(self) -> None:
+        """Wake as many of those who wait for room as there is room for, if it is time."""
+        if self._kept_out and len(self._items) <= self._refill_at:
+            self._room.notify(self._capacity - len(self._items))
 
     def close(self) -> None:
         """Accept no more items; those that wait can still be taken. Idempotent."""
@@ -141,6 +158,11 @@ class Channel(Generic[T]):
     def closed(self) -> bool:
         """True once `close` or `abort` was called."""
         return self._closed
+
+    @property
+    def has_room(self) -> bool:
+        """True if `put` of a few items would most likely not block: no more than half full."""
+        return self._when_full != "block" or 2 * len(self._items) <= self._capacity
 
     @property
     def finished(self) -> bool:

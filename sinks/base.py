@@ -64,7 +64,8 @@ class Sink(Protocol):
         these are let go, and the flush is to be called again for the others."""
 
     def close(self) -> None:
-        """Let go of the connection or file. Does not flush. Idempotent."""
+        """Let go of the connection or file. Does not flush. Idempotent. What it raises becomes an
+        error of the run's report; all else is closed nevertheless."""
 
 
 class PictureSink(Protocol):
@@ -87,4 +88,4 @@ class PictureSink(Protocol):
         fine."""
 
     def close(self) -> None:
-        """Finish all files. Idempotent."""
+        """Finish all files. Idempotent. What it raises is treated as by `Sink.close`."""

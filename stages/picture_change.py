@@ -90,9 +90,9 @@ class PictureChange:
         return changed
 
     def _share(self, step_s: float, *, changed: bool) -> float:
-        """Of the picture in the scene. While something moves, the scene follows quickly. Then it is
-        the mean of ever more pictures, so that it loses its noise and holds against what is slow.
-        """
+        """The share of the picture in the scene. While something moves, the scene follows quickly.
+        Then it is the mean of ever more pictures, so that it loses its noise and holds against what
+        is slow."""
         if changed:
             share = _lapsed(step_s, _FOLLOW_S)
             self._mean_of = min(self._mean_of, 1 / share)

@@ -81,7 +81,7 @@ class PrivatePicture:
             return self._pixels
 
 
-class Shade:
+class PrivacyMask:
     """The mask of people in the pictures of one stream. One caller, frame after frame.
 
     `persons`: all of each box. `faces`: the part of it where an upright person has the head; it is

@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -221,7 +222,9 @@ def test_config_keys_and_defaults_are_those_of_the_section(heading: str) -> None
 def commands() -> dict[str, Any]:
     """Every command by its words: `run`, `model train`."""
     found: dict[str, Any] = {}
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    for name, command in group.commands.items():
         below = getattr(command, "commands", None)
         found |= {f"{name} {n}": c for n, c in below.items()} if below else {name: command}
     return found

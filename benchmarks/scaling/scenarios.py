@@ -46,6 +46,17 @@ def here(parts: dict[str, Part], cores: int) -> Machine:
     )
 
 
+def _with_workers(base: Machine, parts: dict[str, Part], workers: int) -> Machine:
+    """Decoding, preparing and detecting in workers, the engines on all cores."""
+    return replace(
+        base,
+        workers=workers,
+        decode_ms=parts["fit"].cpu_ms,
+        decode_held_ms=parts["fit"].held_ms + parts["detect"].held_ms,
+        main_held_ms=parts["publish"].held_ms,
+    )
+
+
 def _with_gpus(base: Machine, ms: float, fit: Part, workers: int) -> Machine:
     """Decoding and preparing on the cores, the network on `GPUS`."""
     return replace(
@@ -68,6 +79,7 @@ def scenarios(costs: dict[str, dict[str, Part]]) -> dict[str, Machine]:
         cores, fit = here(parts, CORES), parts["fit"]
         found |= {
             f"{size}, no GPU": cores,
+            f"{size}, no GPU, 16 workers": _with_workers(cores, parts, 16),
             f"{size}, {GPUS} T4": _with_gpus(cores, GPU_MS, fit, 0),
             f"{size}, {GPUS} H200": _with_gpus(cores, fast_ms, fit, 0),
             f"{size}, {GPUS} H200, 16 workers": _with_gpus(cores, fast_ms, fit, 16),

@@ -18,7 +18,8 @@ LATEST_OPSET = 21
 
 PRECISION_KEY = "eyrie.precision"
 GRID_KEY = "eyrie.input_grid"
-"""Of a graph that was rewritten to take integers: scale and zero point, with a space between."""
+"""The key of a graph that was rewritten to take integers: scale and zero point, with a space
+between."""
 
 _GRAPH, _OPSET_IMPORT, _METADATA = 7, 8, 14  # fields of ModelProto
 _DOMAIN_OR_KEY, _VERSION_OR_VALUE = 1, 2  # of OperatorSetIdProto and StringStringEntryProto

@@ -41,7 +41,7 @@ class Step:
 
 
 def computed_in_int8(steps: Collection[Step], planned: Collection[str]) -> list[str]:
-    """Those of the convolutions `planned` that ran on integers, in their order."""
+    """Choose those of the convolutions `planned` that ran on integers, in their order."""
     ran = {layer for step in steps if step.kind == "int8 convolution" for layer in step.layers}
     return [name for name in planned if name in ran]
 

@@ -115,7 +115,7 @@ def _flags(flags: Bool | None, count: int) -> Bool:
 
 
 def _excuse(verdicts: I8, overlaps: F64) -> None:
-    """Of verdicts (10, N), 1 hit, 0 mistake, -1 no matter: a mistake is none where its overlap
+    """Change verdicts (10, N), 1 hit, 0 mistake, -1 no matter: a mistake is none where its overlap
     (N, M) with something ignored is large enough."""
     if overlaps.size:
         near = overlaps.max(axis=1) >= IOU_THRESHOLDS[:, None]

@@ -51,7 +51,7 @@ class Histogram:
 
     @classmethod
     def joined(cls, histograms: Iterable[Histogram]) -> Histogram:
-        """Of all the tensors' values together."""
+        """Make the histogram of all the tensors' values together."""
         total = cls()
         for one in histograms:
             total._reach(one.octave)

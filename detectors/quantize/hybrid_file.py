@@ -137,7 +137,8 @@ class Prepared:
 
 
 def _ranges_sha256(calibration: Calibration) -> str:
-    """Of the ranges in five digits, as the last ones may depend on how threads share the work."""
+    """The checksum of the ranges in five digits: the last ones may depend on how threads share the
+    work."""
     rounded = {name: f"{top:.4e}" for name, top in sorted(calibration.ranges.items())}
     return _sha256(json.dumps(rounded).encode())
 

@@ -113,7 +113,7 @@ class Placement:
 
 
 def groups(graph: Graph, tensors: Collection[str]) -> list[tuple[str, ...]]:
-    """Those of `tensors` that must share a grid, two or more each; disjoint.
+    """Find groups of `tensors` that must share a grid, two or more each; disjoint.
 
     Pools and joins share with what only they read. What has other readers too keeps its own grid,
     as fine as those readers need it.

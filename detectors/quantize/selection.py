@@ -93,7 +93,7 @@ def trimmed(
 
 
 def choose(candidates: Sequence[Candidate], max_drop: float) -> Candidate:
-    """Of the candidates that lose at most `max_drop` points the one that takes the least time.
+    """Choose the fastest of the candidates that lose at most `max_drop` points.
 
     Of those that are as fast, within `RESOLUTION`, the one that loses least, then the one with the
     fewest layers in float. Raises ValueError when none is within.
@@ -107,7 +107,7 @@ def choose(candidates: Sequence[Candidate], max_drop: float) -> Candidate:
 
 
 def frontier(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Those that no other one beats in time without losing more, the fastest first."""
+    """Find the candidates that no other beats in time without losing more, the fastest first."""
     best: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (one.ms, one.drop, one.name)):
         if not best or candidate.drop < best[-1].drop:

@@ -51,7 +51,7 @@ class Validation:
 
     @property
     def sha256(self) -> str:
-        """Of the names and boxes of the pictures, in hex."""
+        """The checksum of the names and boxes of the pictures, in hex."""
         digest = hashlib.sha256()
         for n in self._numbers:
             picture = self._pictures[n]

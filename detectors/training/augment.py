@@ -90,7 +90,7 @@ def recoloured(image: U8, amount: float, rng: Any) -> U8:
     brightness = 40 * amount * rng.uniform(-1, 1)
     level = 255 * (np.arange(256) / 255) ** gamma
     table = np.clip((level - 128) * contrast + 128 + brightness, 0, 255).astype(np.uint8)
-    return cv2.LUT(cv2.transform(image, mix), table)  # type: ignore[return-value]
+    return np.asarray(cv2.LUT(cv2.transform(image, mix), table), np.uint8)
 
 
 def _placement(shape: Any, size: tuple[int, int], strength: Strength, rng: Any) -> F64:

@@ -17,9 +17,9 @@ from pipeline.core.arrays import F64, U8, Bool
 
 SIDES_PX = ((544, 306), (544, 408), (480, 480))
 GLASS_SHARE = 0.4
-"""Of things, those of nearly no colour that the room shows through."""
+"""The share of things of nearly no colour that the room shows through."""
 ROW_SHARE = 0.4
-"""Of pictures, those with a row of equal things, as bottles are set up."""
+"""The share of pictures with a row of equal things, as bottles are set up."""
 CLASSES = 5
 
 

@@ -84,7 +84,7 @@ class Learner:
         if not np.isfinite(terms["loss"]):
             raise DivergedError(self._diagnosis(batch, terms["loss"], losses))
         scaled = self.precision.scaler.scale(losses.total / self.recipe.accumulate)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(scaled)
         self.seen += self.recipe.batch
         if self.seen % self.per_step == 0:
             self._take_step()

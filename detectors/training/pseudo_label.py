@@ -124,7 +124,7 @@ class TrainingSet:
         self._index.flush()
 
     def _name(self, shot: Shot) -> str:
-        """Of the file and the millisecond; numbered where two files have one name."""
+        """A name of the file and the millisecond; numbered where two files have one name."""
         stem = re.sub(r"[^\w.-]", "_", shot.file.stem)[:60]
         base = f"train/{stem}_{round(shot.second * 1000):07d}"
         name, number = base, 1
@@ -256,4 +256,4 @@ def _at_most(image: U8, side_px: int) -> U8:
     if scale >= 1:
         return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

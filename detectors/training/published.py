@@ -142,7 +142,7 @@ def hsv_shifted(image: U8, most: tuple[int, int, int], rng: np.random.Generator)
     )
     table = np.stack(tables, axis=-1).astype(np.uint8)[None]
     hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), table)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)  # type: ignore[return-value]
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 
 def mirrored(sample: Sample) -> Sample:
@@ -204,7 +204,7 @@ def mixed(
     moved = second.xyxy - np.array([left, top, left, top], np.float32)
     part = _cut(second, canvas, moved, BoxFilter())
     return Sample(
-        cv2.addWeighted(sample.image, 0.5, canvas, 0.5, 0),  # type: ignore[arg-type]
+        np.asarray(cv2.addWeighted(sample.image, 0.5, canvas, 0.5, 0), np.uint8),
         np.concatenate([sample.xyxy, part.xyxy]),
         np.concatenate([sample.class_id, part.class_id]),
     )

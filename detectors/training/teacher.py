@@ -110,7 +110,7 @@ class Subject:
     """Between a student and a teacher: the pictures that this one wants, the classes of both."""
 
     name: str
-    """Of the teacher, for messages."""
+    """The teacher's name, for messages."""
     processing: Processing
     columns: tuple[int | None, ...]
     """For each class of the student its place among the teacher's, None where it has none."""

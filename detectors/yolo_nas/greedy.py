@@ -5,17 +5,15 @@ It compares each box with those that stay, not with all, and gives Python's lock
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
+from detectors.yolo_nas.operators import run, single
 from pipeline.core.arrays import F32, I64
+from pipeline.core.rows import numbers
 
-MODEL: Final = Path(__file__).with_name("greedy.onnx")
-"""A network of that operator alone."""
-_OUTPUTS: Final = ["stay"]
 _ALL: Final = np.array([2**31 - 1])
 """No limit to the number of boxes that stay."""
 _NOTHING: Final = np.zeros(1, np.float32)
@@ -31,18 +29,24 @@ def greedy(xyxy: F32, groups: I64 | None, limit: float) -> I64:
     """
     count = len(xyxy)
     if count < 2:
-        return np.arange(count)
-    boxes = xyxy[None].copy()
-    np.maximum(boxes[..., 2:], boxes[..., :2], out=boxes[..., 2:])
+        return numbers(count)
+    sides = np.ascontiguousarray(xyxy.T)
+    if not (sides[2:] >= sides[:2]).all():
+        low, high = xyxy[:, :2], xyxy[:, 2:]
+        xyxy = np.concatenate([low, np.maximum(high, low)], axis=1)
     scores = _by_rank(count)
     if groups is not None:
         rank = scores
         scores = np.zeros((1, int(groups.max()) + 1, count), np.float32)
-        scores[0, groups, np.arange(count)] = rank
+        scores[0, groups, numbers(count)] = rank
     feed = {
-        "boxes": boxes, "scores": scores, "limit": _array(limit), "most": _ALL, "least": _NOTHING,
-    }  # fmt: skip
-    (stay,) = _session().run(_OUTPUTS, feed)  # rows are image, group, box
+        "boxes": xyxy[None],
+        "scores": scores,
+        "limit": single(limit),
+        "most": _ALL,
+        "least": _NOTHING,
+    }
+    (stay,) = run("greedy", ["stay"], feed)  # rows are image, group, box
     kept: I64 = stay[:, 2]
     if groups is not None:
         kept.sort()
@@ -53,20 +57,3 @@ def greedy(xyxy: F32, groups: I64 | None, limit: float) -> I64:
 def _by_rank(count: int) -> F32:
     """Scores (1, 1, N) of one group in descending order; only to be read."""
     return np.arange(count, 0, -1, dtype=np.float32)[None, None]
-
-
-@lru_cache(maxsize=16)
-def _array(limit: float) -> F32:
-    return np.array([limit], np.float32)
-
-
-@cache
-def _session() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(
-        MODEL.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )

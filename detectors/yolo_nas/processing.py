@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from detectors.letterbox import Letterbox, Placement, Transform
-from detectors.yolo_nas.postprocess import Suppression, suppress, thin
+from detectors.yolo_nas.postprocess import Suppression, best_scores, suppress, thin
 from detectors.yolo_nas.voting import Voting, vote
 from pipeline.core.arrays import F32, I64, U8
 from pipeline.core.picture import AnyPicture
@@ -84,10 +84,11 @@ class Processing:
         """The network's answer to one image, boxes (A, 4) and scores (A, C), without duplicates and
         refined: as `postprocess.suppress`. The limit of `rule` holds for scores before and after
         voting."""
-        kept = suppress(boxes, scores, rule)
-        if self.voting is None or not len(kept[1]):
-            return kept
-        return thin(vote(kept, boxes, scores, self.voting), rule)
+        if self.voting is None:
+            return suppress(boxes, scores, rule)
+        best = best_scores(scores)
+        kept = suppress(boxes, scores, rule, best)
+        return thin(vote(kept, boxes, scores, self.voting, best), rule)
 
     def normalize(self, padded: U8, out: F32) -> None:
         """A letterboxed picture (height, width, 3) uint8 RGB -> `out` (3, height, width)."""

@@ -137,7 +137,7 @@ def pictures() -> tuple[U8, ...]:
 
 @cache
 def pictures_sha256() -> str:
-    """Of the bundled files, one after the other, in hex."""
+    """The checksum of the bundled files, one after the other, in hex."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in _files())).hexdigest()
 
 

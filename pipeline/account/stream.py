@@ -17,12 +17,11 @@ class Connections:
     failed: int = 0
     """The tries that failed, and connections that were lost."""
     denied: int = 0
-    """Those of the failed ones that were refused for the user or the password."""
+    """The failed ones that were refused for the user or the password."""
     abandoned: int = 0
     """The decoders that hung in native code and were left behind."""
     hung: int = 0
-    """Those of the abandoned ones that are still there: each holds a thread, a socket and some
-    pictures."""
+    """The abandoned ones that are still there: each holds a thread, a socket and some pictures."""
 
 
 class StreamAccount:

@@ -89,7 +89,7 @@ class PartFile:
 
     @property
     def sha256(self) -> str:
-        """Of all that was written, in hex."""
+        """The checksum of all that was written, in hex."""
         return self._sha256.hexdigest()
 
     @property

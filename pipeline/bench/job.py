@@ -59,7 +59,7 @@ class Job:
 
     @property
     def frames_total(self) -> int:
-        """Of all streams together."""
+        """The frames of all streams together."""
         return self.frames * max(1, len(self.clips))
 
     def to_json(self) -> str:

@@ -31,7 +31,7 @@ def describe() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Of the source tree that runs, where it is one."""
+    """The commit of the source tree that runs, where it is one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists() or shutil.which("git") is None:
         return ""

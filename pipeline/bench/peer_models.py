@@ -11,7 +11,7 @@ FORMS = ("stored", "rewritten", "fp32")
 
 
 def peer_models(forms: Sequence[str], stored: Path, folder: Path) -> tuple[PeerModel, ...]:
-    """Those of `FORMS` that are asked for.
+    """Make the models of those `FORMS` that are asked for.
 
     - `stored`: the file as it is, which ONNX Runtime reads.
     - `rewritten`: what our engine makes of a quantized file in memory, saved to `folder`: a peer's

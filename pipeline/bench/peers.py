@@ -122,7 +122,7 @@ def _read(about: Path, environments: Path) -> Peer:
 
 
 def measurable(peers: list[Peer], tell: Callable[[str], None]) -> list[Peer]:
-    """Those that are installed; a line is told for each other one."""
+    """Choose the peers that are installed; a line is told for each other one."""
     ready = []
     for peer in peers:
         why = peer.why_absent()

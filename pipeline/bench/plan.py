@@ -73,7 +73,7 @@ class Plan:
     live_s: float = 8.0
     """How long cameras send in a live round; the first `SKIPPED_S` are not looked at."""
     threads: int = 0
-    """Of engines, for one batch; 0: all cores, for peers too."""
+    """The threads of engines, for one batch; 0: all cores, for peers too."""
     network: tuple[int, int] = (416, 416)
     """Height and width of the network's input."""
     clip: Path | None = None

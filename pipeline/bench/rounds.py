@@ -13,7 +13,7 @@ from pipeline.bench.process import CaseFailed, CaseProcess, Turn
 from pipeline.bench.statistics import percentiles
 
 SKIPPED_S = 2.0
-"""Of a live round: readers find out what they read, and catch up."""
+"""The part of a live round that is not looked at: readers find out what they read, and catch up."""
 
 
 @dataclass(slots=True)

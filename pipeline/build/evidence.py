@@ -8,10 +8,10 @@ from pipeline.core.errors import ConfigError
 from pipeline.outlets.evidence import EvidenceOutlet
 from pipeline.outlets.pixels import Pixels
 from sinks.paths import file_stem
-from stages.evidence.desk import EvidenceRecorder, Wanted
 from stages.evidence.keep import Retention
+from stages.evidence.recorder import EvidenceRecorder, Wanted
 from stages.evidence.ring import PacketRing
-from stages.privacy import Shade, person_classes
+from stages.privacy import PrivacyMask, person_classes
 
 
 def make_evidence_outlet(config: PipelineConfig) -> EvidenceOutlet | None:
@@ -36,13 +36,13 @@ def make_pixels(
     """Make the `Pixels` of a stream, for a detector with these labels. Raises `ConfigError` where
     people are to be hidden and it would not find any."""
     hidden, wanted = config.privacy_of(stream), config.evidence_of(stream)
-    shade = None
+    privacy = None
     if hidden != "off":
-        shade = Shade(hidden, _findable_people(config, labels))
-    desk = None
+        privacy = PrivacyMask(hidden, _findable_people(config, labels))
+    recorder = None
     if outlet is not None and wanted is not None:
-        desk = _desk(stream.id, wanted, outlet)
-    return Pixels(shade, desk)
+        recorder = _recorder(stream.id, wanted, outlet)
+    return Pixels(privacy, recorder)
 
 
 def _findable_people(config: PipelineConfig, labels: Sequence[str]) -> frozenset[int]:
@@ -58,7 +58,9 @@ def _findable_people(config: PipelineConfig, labels: Sequence[str]) -> frozenset
     return people
 
 
-def _desk(stream_id: str, wanted: StreamEvidenceConfig, outlet: EvidenceOutlet) -> EvidenceRecorder:
+def _recorder(
+    stream_id: str, wanted: StreamEvidenceConfig, outlet: EvidenceOutlet
+) -> EvidenceRecorder:
     events = frozenset(wanted.events) if wanted.events is not None else None
     snapshot, ring = wanted.snapshot, None
     if wanted.clip is not None:

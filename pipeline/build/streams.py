@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from stages.evidence.ring import PacketRing
     from stages.plane import PlaneStage
 
-MOST_DECODER_THREADS = 4
+FEW_CORES, MOST_DECODER_THREADS = 2, 4
 
 
 def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
@@ -82,9 +82,9 @@ def expand_streams(config: PipelineConfig) -> list[StreamConfig]:
 
 def _with_decoder_threads(streams: list[StreamConfig], at_once: int) -> list[StreamConfig]:
     """Fill in `decoder_threads`: files that are decoded at once share the cores. One thread each is
-    the least work and the least memory."""
+    the least work and the least memory, and on few cores, which the engine fills, as fast."""
     cores, files = len(os.sched_getaffinity(0)), max(min(len(streams), at_once), 1)
-    threads = min(max(cores // files, 1), MOST_DECODER_THREADS)
+    threads = min(max(cores // files, 1), MOST_DECODER_THREADS) if cores > FEW_CORES else 1
     filled = []
     for stream in streams:
         source = stream.source

@@ -52,7 +52,7 @@ class Request:
 
     @property
     def options(self) -> dict[str, object]:
-        """Those that change a key, by its dotted path."""
+        """The options that change a key, by its dotted path."""
         return {
             "model.name": self.model,
             "model.engine": self.engine,

@@ -17,7 +17,7 @@ from pipeline.cli.faults import in_one_line
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.core.clock import SystemClock
 from pipeline.core.frame import Frame
-from pipeline.core.log import one_line
+from pipeline.core.log import counted, one_line
 from pipeline.stream.connection import Connection
 from pipeline.stream.stream import patience_with
 from stages.base import Source
@@ -80,7 +80,8 @@ def _probe_appearance(config: PipelineConfig) -> str:
 
 
 def _probe_files(config: PipelineConfig) -> str:
-    return f"{len(build.expand_streams(config))} stream(s), no two files in each other's way"
+    streams = counted(len(build.expand_streams(config)), "stream")
+    return f"{streams}, no two files in each other's way"
 
 
 def _probe_open(sink: open_sink.AnySink) -> str:
@@ -97,7 +98,8 @@ def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
         case "stdin":
             return "standard input: not tried, for what is read is gone"
         case "watch":
-            return f"{len(list(stream.source.path.iterdir()))} entries in the watched folder"
+            entries = counted(len(list(stream.source.path.iterdir())), "entry", "entries")
+            return f"{entries} in the watched folder"
         case "street":  # drawn as a whole before its first frame is there
             short = stream.source.model_copy(update={"seconds": 1 / stream.source.fps})
             stream = stream.model_copy(update={"source": short})
@@ -106,7 +108,7 @@ def _probe_stream(config: PipelineConfig, stream: StreamConfig) -> str:
     alone = config.model_copy(update={"streams": (stream,), "sinks": ()})
     for part in build.expand_streams(alone):
         said += _first_size(part)
-    return f"{len(said)} source(s) give pictures: {', '.join(sorted(set(said)))}"
+    return f"pictures from {counted(len(said), 'source')}: {', '.join(sorted(set(said)))}"
 
 
 def _first_size(stream: StreamConfig) -> list[str]:

@@ -66,8 +66,10 @@ class Recording:
 
 def run_demo(out: Path, seconds: float, quiet: bool) -> int:
     """Draw, analyse, compare: the exit code."""
-    console = Console(stderr=True, quiet=quiet)
-    with console.status(f"drawing {len(CAMERAS)} cameras, {seconds:g} s each"):
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    cameras = f"{len(CAMERAS)} cameras, {seconds:g} s each"
+    console.print(f"drawing {cameras}; it takes about as long, with a core for each camera")
+    with console.status(f"drawing {cameras}"):
         recordings = record(out / "cameras", seconds)
     outcome = asyncio.run(run(configure(recordings, out), quiet))
     if outcome.report is not None and not quiet:

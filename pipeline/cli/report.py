@@ -67,7 +67,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def _latency_line(latency: LatencyReport) -> str:
-    """Of live streams: whether the target was held, and what of the frames was not in time."""
+    """Say whether live streams held the target, and how many frames were not in time."""
     held = "held" if not latency.times else f"not held (times: {latency.times}; see docs/load.md)"
     return (
         f"latency target {latency.target_ms:g} ms: {held}; {latency.in_time} frames in time,"

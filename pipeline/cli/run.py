@@ -23,7 +23,7 @@ from rich.text import Text
 from pipeline.account import Report
 from pipeline.cli.faults import in_one_line
 from pipeline.cli.report import print_report
-from pipeline.config import JsonLinesSinkConfig, PipelineConfig
+from pipeline.config import JsonLinesSinkConfig, PipelineConfig, StreetSourceConfig
 from pipeline.config.file import load_config
 from pipeline.core.log import get_logger
 from pipeline.memory import share_one_heap
@@ -92,6 +92,8 @@ async def run(
 ) -> Outcome:
     """Run in this loop with signals and progress."""
     share_one_heap()
+    if not quiet:
+        _announce_streets(config)
     pipeline = Pipeline(config, keep_running=keep_running)
     with _signals(pipeline) as signals, _hangups(read_again is not None) as hung_up:
         try:
@@ -101,12 +103,23 @@ async def run(
                     while not done.done():
                         await asyncio.wait([done], timeout=_REFRESH_S)
                         bars.show(pipeline.report())
-                report = await done
+                await done
         except asyncio.CancelledError:
             if not signals:
                 raise
             return Outcome(None, aborted=True)
-    return Outcome(report, aborted=len(signals) > 1)
+    # what closes may fail, too
+    return Outcome(pipeline.report(), aborted=len(signals) > 1)
+
+
+def _announce_streets(config: PipelineConfig) -> None:
+    """Say which streams are drawn as a whole before their first frame is there."""
+    streets = {s.id: s.source for s in config.streams if isinstance(s.source, StreetSourceConfig)}
+    if streets:
+        longest_s = max(street.seconds for street in streets.values())
+        text = f"drawing {', '.join(streets)}: frames come once all {longest_s:g} s are drawn"
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"{text}, which takes about as long", markup=False)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pipeline.cli.options import names
 from pipeline.cli.reading import ANSWER_S, begin_at, password_for, quiet_clients
 from pipeline.cli.tail_request import Request
 from pipeline.core.clock import SystemClock, utc_datetime
-from pipeline.core.log import one_line
+from pipeline.core.log import counted, one_line
 from pipeline.core.messages import (
     EndOfStreamMessage,
     EventMessage,
@@ -40,12 +40,14 @@ _MARKS: Final = {
     "end_of_stream": ("■", "bold"),
     "gap": ("?", "bold red"),
 }
+_SILENT_S: Final = 2.0
+"""The time without a message after which the user is told what is waited for."""
 _WRONG: Final = ("down", "impaired")
 
 
 def run_tail(request: Request) -> int:
-    """Print until the end, or until a signal: 0, or 1 when there were gaps. Raises `ConsumeError`,
-    also where the broker is not there at the start."""
+    """Print until the end, or until a signal: 0, or 1 when there were gaps, or something that is no
+    message. Raises `ConsumeError`, also where the broker is not there at the start."""
     quiet_clients()
     now = utc_datetime(SystemClock().utc_ns())
     default: Begin = "newest" if request.follow else "oldest"
@@ -59,18 +61,36 @@ def run_tail(request: Request) -> int:
         timeout_s=ANSWER_S,
     )
     console = Console(highlight=False, soft_wrap=True)
+    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     show = _json if request.as_json else lambda message: console.print(line_of(message))
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_print(messages, request, labels, show))
-    return 1 if messages.account.gaps else 0
+        asyncio.run(_print(messages, request, labels, show, complaints))
+    account = messages.account
+    if account.invalid:
+        skipped = counted(account.invalid, "record")
+        complaints.print(f"eyrie: skipped {skipped}, of another form than Eyrie's messages")
+    return 1 if account.gaps or account.invalid else 0
 
 
 Shown = Message | OtherMessage | Gap
 
 
 async def _print(
-    messages: Consumer, request: Request, labels: Collection[str], show: Callable[[Shown], None]
+    messages: Consumer,
+    request: Request,
+    labels: Collection[str],
+    show: Callable[[Shown], None],
+    complaints: Console,
 ) -> None:
+    """Print what is asked for. Where nothing comes for a while, `complaints` says so, once."""
+
+    def explain_silence() -> None:
+        if messages.connected and not messages.account.read:
+            more = "" if request.since else "; --since oldest shows what is there"
+            complaints.print(f"waiting for new messages{more}")
+
+    if request.follow:
+        asyncio.get_running_loop().call_later(_SILENT_S, explain_silence)
     async with messages:
         async for message in messages:
             if wanted(message, request, labels):

@@ -83,7 +83,7 @@ def _dead_letters(path: Path) -> Iterator[Record]:
 
 
 def _body(line: bytes) -> bytes:
-    """Of a dead letter; what is none gives no message, and is told as such."""
+    """The body of a dead letter; what is none gives no message, and is told as such."""
     try:
         letter = json.loads(line)
         body = letter["body"]

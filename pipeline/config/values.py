@@ -39,7 +39,7 @@ Fps = Annotated[Number, Field(gt=0, le=1000)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
 Coordinate = Annotated[Finite, Field(ge=-1e9, le=1e9)]
-"""Of a picture or a plane, within what can be squared and summed without loss."""
+"""A coordinate in a picture or on a plane, within what can be squared and summed without loss."""
 Point = tuple[Coordinate, Coordinate]
 Reconnect = Literal["always", "once_up", "never"]
 

@@ -71,7 +71,7 @@ class GeoReference:
 
     @property
     def _metres_a_degree(self) -> tuple[float, float]:
-        """Of latitude, of longitude."""
+        """The metres of a degree of latitude, and of longitude."""
         latitude = math.radians(self.latitude)
         rest = 1 - _ECCENTRICITY_2 * math.sin(latitude) ** 2
         meridian_m = _EQUATOR_M * (1 - _ECCENTRICITY_2) / rest**1.5

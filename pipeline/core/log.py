@@ -25,6 +25,11 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """The number and its noun, as `1 box`, `2 boxes`. `many` is `one` with an s by default."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
 def get_logger(name: str) -> logging.Logger:
     """The logger of a module; call with `__name__`."""
     return logging.getLogger(f"eyrie.{name}")

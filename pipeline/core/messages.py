@@ -269,7 +269,7 @@ def read_record(record: dict[str, Any]) -> Message | OtherMessage:
 
 
 def _other(error: ValidationError, envelope: Callable[[], OtherMessage]) -> OtherMessage:
-    """Of a kind or an event that a later version has added; else raises the error."""
+    """Read a message of a kind or an event that a later version has added; else raise the error."""
     # where pydantic says so: () and the name of what tells models apart
     if any(found["loc"][-1:] in ((), ("kind",), ("event",)) for found in error.errors()):
         other = envelope()

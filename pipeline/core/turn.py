@@ -1,8 +1,8 @@
-"""The turn of threads that call NumPy a hundred times for one frame.
+"""The turn of threads that call NumPy dozens of times for one frame.
 
-NumPy lets go of Python's lock in nearly every call, however short, and whoever waits for that lock
-takes it: three threads that each do a frame's worth of such calls wake and stop each other a
-hundred times a frame, which costs more than the calls. With a turn of their own, one does its frame
+NumPy lets go of Python's lock in many calls, however short, and whoever waits for that lock takes
+it: three threads that each do a frame's worth of such calls wake and stop each other dozens of
+times a frame, which costs more than the calls. With a turn of their own, one does its frame
 while the others sleep, or compute where Python's lock is not needed, as in an engine.
 """
 

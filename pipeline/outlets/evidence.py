@@ -70,7 +70,7 @@ class EvidenceOutlet:
             raise SinkUnavailable(NAME, f"{where}: {error.strerror}") from error
 
     def reserve(self, path: str, size_bytes: int) -> Missing | None:
-        """Reserve room for a file; see `stages.evidence.desk.Writer`."""
+        """Reserve room for a file; see `stages.evidence.recorder.Writer`."""
         with self._lock:
             why: Missing | None = None
             if self._taken >= self._capacity or self._waiting_bytes >= MOST_WAITING_BYTES:
@@ -86,14 +86,14 @@ class EvidenceOutlet:
         return why
 
     def release(self, path: str, why: Missing) -> None:
-        """Give reserved room back; see `stages.evidence.desk.Writer`."""
+        """Give reserved room back; see `stages.evidence.recorder.Writer`."""
         self._room.settle(path)
         with self._lock:
             self._taken -= 1
             self._dropped[why] += 1
 
     def submit(self, job: Job) -> bool:
-        """Hand in a file's job; see `stages.evidence.desk.Writer`. Its place was reserved."""
+        """Hand in a file's job; see `stages.evidence.recorder.Writer`. Its place was reserved."""
         size_bytes = job.size_bytes
         with self._lock:
             fits = self._waiting_bytes + size_bytes <= MOST_WAITING_BYTES or not self._waiting_bytes

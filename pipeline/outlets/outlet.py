@@ -12,7 +12,7 @@ from pipeline.core.errors import Backpressure, Rejected, SinkError, SinkUnavaila
 from pipeline.core.frame_record import AnyMessage
 from pipeline.core.log import get_logger
 from pipeline.supervise import Retries
-from sinks.base import Outgoing, Sink
+from sinks.base import Outgoing, PictureSink, Sink
 
 log = get_logger(__name__)
 
@@ -71,6 +71,7 @@ class Outlet:
         self._delivered = 0
         self._lost: Counter[str] = Counter()
         self._why: str | None = None
+        self._unclosed: str | None = None
         self._clock = clock
         self._retries = retries or Retries(clock.monotonic_s)
         self._aborted = threading.Event()
@@ -86,8 +87,8 @@ class Outlet:
         self.sink.open()
 
     def close(self) -> None:
-        """Close the sink. Idempotent."""
-        self.sink.close()
+        """Close the sink; that it fails is in the report. Idempotent."""
+        self._unclosed = close_sink(self.sink) or self._unclosed
 
     def offer(self, message: AnyMessage, outgoing: Outgoing) -> None:
         """Put in what this sink is to get of a message; `outgoing` is all of it, encoded. Blocks
@@ -108,6 +109,7 @@ class Outlet:
             dropped=dict(lost),
             filtered=self._offers.filtered,
             waiting=max(0, self.channel.statistics().offered - produced),
+            error=self._unclosed,
         )
         if lost:
             reasons = f"sink {self.sink.name!r}: {', '.join(lost)}"
@@ -270,3 +272,17 @@ def as_sink_error(sink: str, error: Exception) -> SinkError:
     if isinstance(error, SinkError):
         return error
     return SinkError(sink, f"unexpected {type(error).__name__}: {error}")
+
+
+def close_sink(sink: Sink | PictureSink) -> str | None:
+    """Close a sink -> None, or in one line, which is logged, why it cannot be closed. Never raises:
+    the others are to be closed, too."""
+    try:
+        sink.close()
+    except Exception as error:
+        log.debug("sink %r", sink.name, exc_info=True)
+        why = as_sink_error(sink.name, error).why
+        failure = str(SinkError(sink.name, f"cannot be closed: {why}"))
+        log.error("%s", failure)
+        return failure
+    return None

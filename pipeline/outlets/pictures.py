@@ -8,7 +8,7 @@ from pipeline.account import SinkReport
 from pipeline.channel import Channel, WhenFull
 from pipeline.core.frame import FrameInfo
 from pipeline.core.log import get_logger
-from pipeline.outlets.outlet import Drops, ThreadBody, as_sink_error
+from pipeline.outlets.outlet import Drops, ThreadBody, as_sink_error, close_sink
 from sinks.base import PictureSink
 from stages.annotate import Scene, draw
 from stages.privacy import PrivatePicture
@@ -57,8 +57,8 @@ class PictureOutlet:
         self.sink.open()
 
     def close(self) -> None:
-        """Close the sink. Idempotent."""
-        self.sink.close()
+        """Close the sink; that it fails is in the report. Idempotent."""
+        self._error = close_sink(self.sink) or self._error
 
     def offer(self, drawing: Drawing) -> None:
         """Put in the next picture of a stream. Blocks while the channel is full, under `block`. The

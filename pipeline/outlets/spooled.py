@@ -14,7 +14,7 @@ from pipeline.core.errors import SinkUnavailable
 from pipeline.core.frame_record import AnyMessage
 from pipeline.core.log import get_logger
 from pipeline.outlets.delivery import Delivery
-from pipeline.outlets.outlet import GATHER_S, Offers, Only, ThreadBody, as_sink_error
+from pipeline.outlets.outlet import GATHER_S, Offers, Only, ThreadBody, as_sink_error, close_sink
 from pipeline.supervise import Retries
 from sinks.base import Outgoing, Sink
 from sinks.spool.dead_letters import FILE_NAME
@@ -83,11 +83,9 @@ class SpooledOutlet:
         self._delivery.open()
 
     def close(self) -> None:
-        """Close the sink and the spool. Idempotent."""
-        try:
-            self.sink.close()
-        finally:
-            self._spool.close()
+        """Close the sink and the spool; that the sink fails is in the report. Idempotent."""
+        self._error = close_sink(self.sink) or self._error
+        self._spool.close()
 
     def offer(self, message: AnyMessage, outgoing: Outgoing) -> None:
         """Filter a message and put it into the channel, as `Outlet.offer`. The publish thread."""

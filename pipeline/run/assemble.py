@@ -83,6 +83,7 @@ def assemble(given: Given, threads: Threads, stack: contextlib.ExitStack) -> Ass
     flow = Flow(
         workers.detector, config.batch, clock, outlets, picture_outlets, evidence,
         heartbeat_s=config.heartbeat_s,
+        helped=workers.detector is detector,  # else a worker would wait meanwhile
     )  # fmt: skip
     streams = Streams(
         flow, threads, maker, clock,

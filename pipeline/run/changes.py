@@ -13,7 +13,10 @@ from pipeline.build.streams import expand_streams
 from pipeline.config import PipelineConfig, StreamConfig
 from pipeline.config.file import parse_config
 from pipeline.core.errors import ConfigError
+from pipeline.core.log import get_logger
 from pipeline.run.streams import State, Streams, id_in_use
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +117,18 @@ class Changeable(ABC):
         return checked
 
     async def _change(self, *changes: Coroutine[None, None, None]) -> None:
-        """Together, and to the end: half a change would leave a stream in no state at all."""
+        """Make the changes together, and to the end: half a change would leave a stream in no state
+        at all. Raises the first failure; others are logged."""
         tasks: Sequence[asyncio.Task[None]] = [asyncio.create_task(change) for change in changes]
         for task in tasks:
             self._changing.add(task)
             task.add_done_callback(self._changing.discard)
         outcomes = await asyncio.shield(asyncio.gather(*tasks, return_exceptions=True))
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        for failure in failures[1:]:
+            log.error("a stream was not changed: %s", failure)
+        if failures:
+            raise failures[0]
 
     async def _outlast_changes(self) -> None:
         await asyncio.gather(*self._changing, return_exceptions=True)

@@ -11,11 +11,12 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, EyrieError
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
-from pipeline.load.load import Load
+from pipeline.load.load import Load, Warming
 from pipeline.load.pace import Pace
 from pipeline.outlets.outlet import ThreadBody
 from pipeline.run.crew import Crew, Duties, Found
-from pipeline.run.inbox import Detected, Inbox, Lost
+from pipeline.run.inbox import Detected, Lost
+from pipeline.run.publish import Publish
 from pipeline.run.route import Routes
 from pipeline.stream.lane import Lane
 from stages.batch import Batcher
@@ -24,8 +25,8 @@ log = get_logger(__name__)
 
 
 class Detect:
-    """The work between the lanes and the inbox, until `complete` was called and all lanes are
-    finished; then it closes the inbox.
+    """The work between the lanes and `publish`, until `complete` was called and all lanes are
+    finished; then it completes that.
 
     Each of `loops` is the whole work of a thread; all else is for any thread, and never blocks.
     Lanes that are read share `condition`. With `draws`, pictures of all streams go on.
@@ -37,20 +38,21 @@ class Detect:
         batch: BatchConfig,
         clock: Clock,
         routes: Routes,
-        inbox: Inbox,
+        publish: Publish,
         *,
         draws: bool,
     ) -> None:
         self.condition = threading.Condition()
         self.is_completed = False
-        self._detector, self._routes, self._inbox, self._draws = detector, routes, inbox, draws
+        self._detector, self._routes, self._publish, self._draws = detector, routes, publish, draws
         self._pace = Pace.of(batch, clock, detector.concurrency)
         within_s = batch.wait_ms(detector.concurrency) / 1000
         self._batcher = Batcher(
             self.condition, batch.size, within_s, clock, self._pace, detector.concurrency
         )
         self._load = Load(clock, self._pace)
-        duties = Duties(self._take, self._detect, self._hand_on, self._judge_load, inbox.close)
+        self._warming = detector if isinstance(detector, Warming) else None
+        duties = Duties(self._take, self._detect, self._hand_on, self._judge_load, publish.complete)
         self._crew = Crew(detector.concurrency, duties, clock)
 
     @property
@@ -124,9 +126,8 @@ class Detect:
             raise EngineRunError(f"model {self._detector.name}: {why}") from error
 
     def _hand_on(self, found: Found) -> None:
-        for frame, detections in found:
-            self._inbox.put(self._result(frame, detections))
-        self._batcher.handed_on()
+        results = [self._result(frame, detections) for frame, detections in found]
+        self._publish.offer(results, self._batcher.handed_on)
 
     def _result(self, frame: Frame, found: Detections) -> Detected | Lost:
         """Make what goes on of a frame; mostly, its pixels end here. Nothing is made of the pixels
@@ -143,9 +144,11 @@ class Detect:
         return Detected(info, found, frame.picture if is_wanted else None, seen)
 
     def _judge_load(self, frames: int, busy_s: float) -> None:
-        """Decide who gives way. A full inbox counts as work: slow sinks hold the engine up as its
-        own slowness does."""
+        """Decide who gives way. Publishing and a full inbox count as work: slow sinks hold the
+        engine up as its own slowness does."""
         self._load.worked(frames, busy_s / self._crew.size)
+        if self._warming is not None and not self._warming.is_warm:
+            self._load.restart()
         if not self._load.due:
             return
         streams = [route.stream for route in self._routes.here.values()]

@@ -32,7 +32,8 @@ class Flow:
     """The routes and outlets of one run, and the loops between them.
 
     Each of `loops` is the whole work of a thread. `enter`, `withdraw` and `leave` are for one
-    thread; everything else may be called from any, and never blocks, except `tell`.
+    thread; everything else may be called from any, and never blocks, except `tell`. `helped`: the
+    threads that detect publish as well, where there are several and nobody else is at it.
     """
 
     def __init__(
@@ -45,19 +46,21 @@ class Flow:
         evidence: EvidenceOutlet | None = None,
         *,
         heartbeat_s: float = 0,
+        helped: bool = True,
     ) -> None:
         self.outlets, self.evidence = [*outlets, *picture_outlets], evidence
         self._spooled = [outlet for outlet in outlets if isinstance(outlet, SpooledOutlet)]
         self.routes = Routes()
         # some batches of results, and room for what streams say: a short wait stops no engine
         self.inbox: Inbox = Inbox(4 * batch.size + 16, "block", on_drop=self._count_stopped)
-        self.detect = Detect(
-            detector, batch, clock, self.routes, self.inbox, draws=bool(picture_outlets)
-        )
         self.publish = Publish(
             self.routes, self.inbox, outlets, picture_outlets, detector.labels, clock,
             self._stop_for_good, heartbeat_s=heartbeat_s,
+            helped=helped and detector.concurrency > 1,
         )  # fmt: skip
+        self.detect = Detect(
+            detector, batch, clock, self.routes, self.publish, draws=bool(picture_outlets)
+        )
 
     @property
     def condition(self) -> threading.Condition:

@@ -1,5 +1,6 @@
 """The publish thread: results and stream changes become messages and pictures, for the outlets."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,7 +34,9 @@ class Publish:
 
     A fault in what makes messages or pictures of one stream's frames ends that stream alone: its
     frames are dropped and counted as `stopped`, and `faults` says why, by id. `run` is the whole
-    work of a thread, and `on_nobody_reads` is called by it, once, when every sink is gone.
+    work of a thread. With `helped`, threads that have results publish them where that thread has
+    nothing to do: to wake it costs as much as to do its work. One thread at a time publishes, and
+    `on_nobody_reads` is called by it, once, when every sink is gone.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Publish:
         on_nobody_reads: Callable[[], None],
         *,
         heartbeat_s: float = 0,
+        helped: bool = False,
     ) -> None:
         self.faults: dict[str, str] = {}
         self._routes, self._inbox, self._labels, self._clock = routes, inbox, labels, clock
@@ -55,20 +59,51 @@ class Publish:
         self._heartbeat_s = heartbeat_s or None
         self._beaten_s = clock.monotonic_s()
         self._ending: dict[str, StreamEnded] = {}
+        self._helped, self._publishing = helped, threading.Lock()
 
     def run(self) -> None:
         """Publish until the inbox is finished. Blocks; a thread of its own."""
         while not self._inbox.finished:
-            for item in self._inbox.take(_MOST_PER_TURN, self._silence_s()):
-                self._handle(item)
-            self._end_settled()
-            self._stop_if_nobody_reads()
-            self._beat()
+            self._inbox.wait(self._silence_s())
+            with self._publishing:
+                self._turn()
         self._end_settled()
         for outlet in (*self._outlets, *self._picture_outlets):
             outlet.channel.close()
         for route in self._routes.here.values():
             self._attempt(route, route.pixels.end)
+
+    def offer(self, items: Sequence[Item], taken: Callable[[], object] = lambda: None) -> None:
+        """Hand results over, in order and by one thread at a time: into the inbox, which blocks
+        while it is full, or with `helped`, where nobody publishes now and all sinks have room, by
+        publishing them. `taken` is called once nothing holds them up any more."""
+        if self._helped and self._publishing.acquire(blocking=False):
+            try:
+                if self._has_room and not self._inbox.closed:
+                    taken()
+                    self._turn(items)
+                    return
+            finally:
+                self._publishing.release()
+        for item in items:
+            self._inbox.put(item)
+        taken()
+
+    @property
+    def _has_room(self) -> bool:
+        return all(one.channel.has_room for one in (*self._outlets, *self._picture_outlets))
+
+    def complete(self) -> None:
+        """Expect no more results, and no more changes of streams."""
+        self._inbox.close()
+
+    def _turn(self, more: Sequence[Item] = ()) -> None:
+        """Publish what waits in the inbox, then `more`, and see to ends and heartbeats."""
+        for item in (*self._inbox.take(_MOST_PER_TURN, 0), *more):
+            self._handle(item)
+        self._end_settled()
+        self._stop_if_nobody_reads()
+        self._beat()
 
     def _handle(self, item: Item) -> None:
         route = self._routes.here.get(item.stream_id)

@@ -229,8 +229,8 @@ class Streams:
             composer = self._maker.composer(config, parts, stream.account)
         else:
             composer.go_on(parts.rules, parts.plane, beats=config.endless)
-        desk = parts.pixels.desk
-        composer.refer = desk.refer if desk is not None else None
+        recorder = parts.pixels.recorder
+        composer.refer = recorder.refer if recorder is not None else None
         route = Route(stream, composer, parts.pixels, parts.looker)
         flow.enter(route)
         member = Member(config, parts, route, flow, self._threads, self._cut)

@@ -21,7 +21,8 @@ class Lane(Channel[Frame]):
     Those are dropped when their turn comes, told to `on_late` as `on_drop` is told others. If a
     batch took longer than that, the newest frame is still given if it came during that batch:
     nothing fresher could be had, and a camera with few frames would otherwise get none through.
-    With None, as for files, frames wait as long as they must.
+    With None, as for files, frames wait as long as they must. Who waits for room is woken once half
+    of the lane is free: a decoder that is woken for each frame costs more than it decodes ahead.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Lane(Channel[Frame]):
         clock: Clock,
         condition: threading.Condition | None = None,
     ) -> None:
-        super().__init__(capacity, when_full, condition=condition, on_drop=self._forget)
+        super().__init__(
+            capacity, when_full, condition=condition, on_drop=self._forget, refill_at=capacity // 2
+        )
         self.patient = longest_age_s is None
         """True: frames wait as long as they must; see `stages.batch.Lane`."""
         self._longest_age_s = float("inf") if longest_age_s is None else longest_age_s

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pipeline.account import StreamAccount
-from pipeline.config import ReconnectedConfig, StdinSourceConfig, StreamConfig
+from pipeline.config import StdinSourceConfig, StreamConfig
 from pipeline.core.backoff import Backoff
 from pipeline.core.clock import Clock
 from pipeline.core.errors import SourceDenied, SourceError, SourceHung
@@ -25,6 +25,7 @@ from pipeline.stream.changes import (
 from pipeline.stream.connection import Connection, Patience
 from pipeline.stream.intake import Intake
 from pipeline.stream.lane import Lane
+from pipeline.stream.tries import Tries
 from pipeline.supervise import SAY_AGAIN_S, Repeats
 from stages.base import MakeSource, Source
 from stages.health.finding import Change
@@ -37,12 +38,6 @@ log = get_logger(__name__)
 
 MOST_HUNG: Final = 3
 """The number of abandoned decoders with which a stream waits instead of starting another one."""
-STEADY_S: Final = 10.0
-"""The time after which a connection was good: the next failure is a first one again."""
-FIRST_PAUSE_S: Final = 0.5
-"""The first pause after a failure, short as most cameras are back at once; half at least."""
-DENIED_LONGEST_S: Final = 900.0
-"""The longest pause after a refused password: some cameras lock an account for 15 minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +56,10 @@ class Stream:
     `run` is the whole life of the stream, in a thread of its own. It tells `tell` when the stream
     comes up, goes down and ends, and closes the lane last.
 
-    Failures are followed by growing pauses, `backoff`; where the camera refuses the password, by
-    the much longer ones of `denied`, for many cameras lock an account after a few tries. Both begin
-    anew once a connection has been up for `STEADY_S`. A new `Stream`, as for a changed
-    configuration, knows nothing of the failures of an older one. What it `follows`, the past of a
-    stream that was retired or has ended, hands on its account and its hung decoders; the next epoch
-    begins. `ring` keeps its packets: it is told which epoch they are of.
+    Failures are followed by the pauses of `Tries`. A new `Stream`, as for a changed configuration,
+    knows nothing of the failures of an older one. What it `follows`, the past of a stream that was
+    retired or has ended, hands on its account and its hung decoders; the next epoch begins. `ring`
+    keeps its packets: it is told which epoch they are of.
     """
 
     def __init__(
@@ -88,18 +81,13 @@ class Stream:
         self._config = config
         self._make_source = make_source
         self._tell = tell
-        self._reconnects = config.reconnects
+        self._tries = Tries(config.reconnects, clock, backoff, denied)
         self._patience = patience_with(config)
-        self._backoff = backoff or _backoff(config.reconnects)
-        self._denied = denied or _denied_backoff(config.reconnects)
         self._clock = clock
         self._repeats = Repeats(SAY_AGAIN_S, clock.monotonic_s)
         self._guard = threading.Lock()
         self._connection: Connection | None = None
         self._hung: list[Connection] = follows.hung if follows else []
-        self._was_up = False
-        self._up_since_s: float | None = None
-        self._tried_s = 0.0
         self._ended = self._retired = self._end_told = False
         self._epoch = follows.epoch + 1 if follows else 0
         self._health = HealthWatch(_settings(config)) if config.watched else None
@@ -113,7 +101,7 @@ class Stream:
                 epoch_frames = self.account.next_seq
                 failure = self._connect_once()
                 error = str(failure) if failure else None
-                if failure is None or not self._may_retry():
+                if failure is None or not self._tries.goes_on:
                     break
                 self._go_down(failure)
                 if self.account.next_seq > epoch_frames:
@@ -188,7 +176,7 @@ class Stream:
         if self._count_hung() >= MOST_HUNG:
             return SourceHung(self.id, f"{MOST_HUNG} decoders hang: waiting for one to return")
         epoch, first_seq = self._epoch, self.intake.begin()
-        self._up_since_s = None
+        self._tries.begin()
         connection = Connection(
             self.id, lambda: self._make_source(epoch, first_seq), self._take, self._patience,
             self._clock, self._idle,
@@ -197,7 +185,6 @@ class Stream:
             self._connection = connection
         if self._stopping.is_set():
             return None
-        self._tried_s = self._clock.monotonic_s()
         connection.run()
         if connection.abandoned:
             self.account.connections.abandoned += 1
@@ -222,7 +209,7 @@ class Stream:
             return False
         self.intake.count(source, frame.info)
         self._epoch = frame.info.epoch
-        if self._up_since_s is None:
+        if not self._tries.is_up:
             self._come_up(source, frame.info.seq)
         if self._health is not None:
             health = self._health.observe(frame.picture, frame.info.pts_ns, source.counts)
@@ -243,7 +230,7 @@ class Stream:
             self._tell(StreamHealth(self.id, self._epoch, self.account.next_seq - 1, change))
 
     def _come_up(self, source: Source, seq: int) -> None:
-        failures = self._failures
+        failures = self._tries.failures
         # Who was warned of the failure hears of its end, too.
         level = logging.WARNING if failures else logging.INFO
         again = f" again after {failures} failure(s)" if failures else ""
@@ -253,31 +240,16 @@ class Stream:
         chaos, decoder = self._config.chaos is not None, source.counts.decoder
         self._tell(StreamUp(self.id, self._epoch, seq, failures, expected, chaos, decoder))
         self.account.connections.up += 1
-        self._was_up, self._up_since_s = True, self._clock.monotonic_s()
-
-    @property
-    def _failures(self) -> int:
-        return self._backoff.failures + self._denied.failures
+        self._tries.come_up()
 
     def _go_down(self, failure: SourceError) -> None:
-        since_s = self._up_since_s
-        if since_s is not None and self._clock.monotonic_s() - since_s >= STEADY_S:
-            self._backoff.succeed()
-            self._denied.succeed()
-        denied = isinstance(failure, SourceDenied)
-        pause_s = (self._denied if denied else self._backoff).pause_s() - self._spent_s()
-        pause_s = max(pause_s, FIRST_PAUSE_S / 2)
+        pause_s = self._tries.fail(failure)
         self.account.connections.failed += 1
-        self.account.connections.denied += denied
+        self.account.connections.denied += isinstance(failure, SourceDenied)
         self._say(logging.WARNING, failure.cause, f"{failure}; trying again in {pause_s:.1f} s")
         seq, why = self.account.next_seq - 1, failure.why
-        self._tell(StreamDown(self.id, self._epoch, seq, self._failures, why, failure.cause))
+        self._tell(StreamDown(self.id, self._epoch, seq, self._tries.failures, why, failure.cause))
         self._stopping.wait(pause_s)
-
-    def _spent_s(self) -> float:
-        """The seconds spent on a try in vain, which are part of the pause: else a camera that is
-        back would be waited for by as much longer as a try takes."""
-        return 0.0 if self._up_since_s is not None else self._clock.monotonic_s() - self._tried_s
 
     def _say(self, level: int, kind: str, text: str) -> None:
         """Log, but not every time: a camera that comes and goes every second must not fill the
@@ -285,10 +257,6 @@ class Stream:
         more = self._repeats.note(kind)
         if more is not None:
             log.log(level, "%s%s", text, more)
-
-    def _may_retry(self) -> bool:
-        reconnect = self._reconnects.tries_again if self._reconnects else "never"
-        return reconnect == "always" or (reconnect == "once_up" and self._was_up)
 
 
 def patience_with(config: StreamConfig) -> Patience | None:
@@ -303,12 +271,3 @@ def patience_with(config: StreamConfig) -> Patience | None:
 
 def _settings(config: StreamConfig) -> Settings:
     return Settings(**config.health.model_dump(exclude={"enabled"}, exclude_none=True))
-
-
-def _backoff(source: ReconnectedConfig | None) -> Backoff:
-    return Backoff(FIRST_PAUSE_S, source.longest_pause_s) if source else Backoff()
-
-
-def _denied_backoff(source: ReconnectedConfig | None) -> Backoff:
-    first_s = source.denied_pause_s if source else DENIED_LONGEST_S
-    return Backoff(first_s, max(first_s, DENIED_LONGEST_S), least=0.9)

@@ -27,6 +27,8 @@ _T = TypeVar("_T")
 _READ_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _ACKNOWLEDGE_EVERY_S = 1.0
+_TOLD_AT_ONCE = 10
+"""The first bodies that are no message, each of which is logged; after that, one a second."""
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ class Consumer:
     Blocking work is done in a thread of its own, only when messages are asked for: a consumer that
     is slow makes the broker wait. Once connected, a broker that goes away is tried again for ever,
     which is logged once; the first connection must succeed, unless `wait_at_start`. A body that is
-    no message is skipped, counted, logged, and given to `on_invalid`.
+    no message is skipped, counted, given to `on_invalid`, and logged: the first ten, then at most
+    one a second.
 
     Iterate once. `aclose`, leaving `async with`, or dropping the iterator gives all back.
     """
@@ -77,9 +80,14 @@ class Consumer:
         self._waits = wait_at_start
         """Whether a broker that is away is waited for."""
         self._done: list[Record] = []
-        self._acknowledged_s = monotonic()
+        self._acknowledged_s = self._refused_s = monotonic()
         self._ending: asyncio.Future[None] | None = None
         self._backoff = Backoff(first_s=0.2, longest_s=_LONGEST_PAUSE_S)
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a connection, or an open file."""
+        return self._is_open
 
     def __aiter__(self) -> AsyncGenerator[Read | Gap, None]:
         if self._iteration is not None:
@@ -149,7 +157,10 @@ class Consumer:
         first = error.errors(include_url=False, include_input=False)[0]
         why = one_line(f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")
         self.account.invalid += 1
-        log.warning("%s: no message, skipped: %s", record.place, why)
+        count = self.account.invalid
+        if count <= _TOLD_AT_ONCE or monotonic() > self._refused_s + 1:
+            log.warning("%s: no message, skipped (%d so far): %s", record.place, count, why)
+            self._refused_s = monotonic()
         if self._on_invalid is not None:
             self._on_invalid(record, why)
 

@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 _MAGIC = set("*?[")
 _MOST_BYTES = 1 << 20
+_LONGEST_LINE_BYTES = 1 << 26
 _LOOK_AGAIN_S = 0.1
 
 
@@ -113,9 +114,8 @@ class FileReader:
         if end is not None and place >= end:
             del self._ends[path]
         file.seek(place)
-        lines = file.readlines(_MOST_BYTES)
         records = []
-        for line in lines:
+        for line in _read_lines(file, path):
             if not line.endswith(b"\n") and self._reading.follow:
                 break
             body = line.rstrip(b"\n")
@@ -147,3 +147,15 @@ class FileReader:
         except OSError as error:
             where = str(error.filename or self.where)
             raise ConsumeError(where, error.strerror or str(error)) from error
+
+
+def _read_lines(file: BufferedReader, path: Path) -> Iterator[bytes]:
+    """Lines of about a megabyte, from where the file stands. Raises `ConsumeError` for one that
+    would fill the memory."""
+    read_bytes = 0
+    while read_bytes < _MOST_BYTES and (line := file.readline(_LONGEST_LINE_BYTES)):
+        if len(line) == _LONGEST_LINE_BYTES:
+            why = f"has a line of {_LONGEST_LINE_BYTES} bytes or more: no file of messages"
+            raise ConsumeError(str(path), why)
+        read_bytes += len(line)
+        yield line

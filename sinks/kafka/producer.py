@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pipeline.core.errors import SinkError
 from pipeline.core.log import get_logger
 from sinks.kafka.client import FRAMING_BYTES, Client, Creation, Record, Settings, Trouble
-from sinks.kafka.topics import ready_topics
+from sinks.kafka.topics import lost_topics, ready_topics
 from sinks.kafka.transaction import Transaction
 from sinks.kafka.window import SuspectMessages, Window
 from sinks.kafka.wording import Wording
@@ -14,6 +14,9 @@ from sinks.kafka.wording import Wording
 log = get_logger(__name__)
 
 _LEAST_BATCH_BYTES = 16_384
+_STUCK_S = 2.0
+"""The time without an acknowledgement after which the topics are looked for."""
+_LOOK_TIMEOUT_S = 1.0
 
 
 class Producer:
@@ -45,6 +48,8 @@ class Producer:
         self._culprits = SuspectMessages()
         self._transaction = Transaction(settings)
         self._why: str | None = None
+        self._lost_topics: str | None = None
+        self._look_s = 0.0
         self._gone: Trouble | None = None
 
     @property
@@ -52,10 +57,25 @@ class Producer:
         """Messages taken and neither acknowledged nor rejected yet."""
         return len(self._window)
 
-    @property
-    def last_trouble(self) -> str | None:
-        """What keeps messages from being acknowledged, as far as anybody knows."""
-        return (self._client.last_error if self._client is not None else None) or self._why
+    def why_stuck(self) -> str | None:
+        """What keeps messages from being acknowledged, as far as anybody knows. No client tells
+        that a topic was deleted, so where none tells anything the topics are looked for, which
+        blocks for about a second."""
+        client = self._client
+        if client is None or client.last_error is not None:
+            return self._why if client is None else client.last_error
+        if time.monotonic() >= self._look_s:
+            try:
+                self._lost_topics = lost_topics(client, self._topics, _LOOK_TIMEOUT_S)
+            except Trouble as trouble:
+                self._why = str(trouble)
+            self._look_s = time.monotonic() + _STUCK_S
+        return self._lost_topics or self._why
+
+    def _move(self) -> None:
+        """Note that messages arrive."""
+        self._why = self._lost_topics = None
+        self._look_s = time.monotonic() + _STUCK_S
 
     def forget(self) -> None:
         """Forget what is pending."""
@@ -79,6 +99,7 @@ class Producer:
             raise told(trouble) from trouble
         client.forget_error()
         self._client = client
+        self._move()
         self._transaction.forget()
 
     def _obey(self, limit_bytes: int) -> None:
@@ -93,6 +114,8 @@ class Producer:
         self.settle()
         if not self._window.has_room(records):
             return False
+        if not self.pending:
+            self._look_s = time.monotonic() + _STUCK_S
         self._window.take(records)
         self._push()
         return True
@@ -122,7 +145,7 @@ class Producer:
         self._wait(None, 0)
         window = self._window
         if self._client is not None and window.sent and self._has_arrived(self._client):
-            self._why = None
+            self._move()
             self._client.forget_error()
         while window.sent and self._client is not None:
             record = window.sent[0]
@@ -201,7 +224,7 @@ class Producer:
             else:
                 self._start_over(trouble)
             return
-        self._why = None
+        self._move()
         while self._window.uncommitted:
             self._deliver(self._window.uncommitted.popleft())
 

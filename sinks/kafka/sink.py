@@ -116,7 +116,7 @@ class KafkaSink:
         while self.pending:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
-                raise self._words.undelivered(self.pending, timeout_s, self._producer.last_trouble)
+                raise self._words.undelivered(self.pending, timeout_s, self._producer.why_stuck())
             self._producer.advance(left_s, self._connect_timeout_s)
         refused = self._producer.take_refused()
         if refused:

@@ -33,6 +33,16 @@ def ready_topics(
     return min(limits, default=None)
 
 
+def lost_topics(client: Client, topics: Sequence[str], timeout_s: float) -> str | None:
+    """Look for topics that were there at the start -> which are gone, and what helps; or None.
+    Blocks for about `timeout_s`. Raises `Trouble`."""
+    missing = _missing(topics, client.describe(topics, timeout_s))
+    if not missing:
+        return None
+    names = ", ".join(map(repr, missing))
+    return f"topic {names} does not exist any more: create it again; until then, messages wait"
+
+
 def _wait_until_known(
     client: Client, topics: Sequence[str], deadline_s: float
 ) -> Mapping[str, Topic]:

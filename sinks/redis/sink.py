@@ -209,7 +209,7 @@ def _count(answer: object) -> int:
 
 
 def _largest_bytes(client: redis.Redis) -> int:
-    """Of one value. Where the user may not ask for it, what Redis has by default."""
+    """The most bytes of one value. Where the user may not ask for it, Redis' default."""
     try:
         found = client.config_get(_LARGEST)
     except ResponseError:

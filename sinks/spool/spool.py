@@ -43,8 +43,9 @@ class Spool:
         self._segments = Segments(folder, settings.max_bytes, settings.segment_bytes)
         self._account = Account()
         self.identity = ""
-        """Of what is appended until `close`: the same number of another spool, of a copy of this
-        one, or of this one after it was put back to an earlier state, is another message."""
+        """The identity of what is appended until `close`: the same number of another spool, of a
+        copy of this one, or of this one after it was put back to an earlier state, is another
+        message."""
         self._recent = Recent()
         self._shortage: ShortageReason | None = None
         self._synced_s = 0.0

@@ -13,6 +13,7 @@ from sinks.base import Outgoing
 from sinks.signature import SIGNATURE_HEADER, idempotency_key, sign
 from sinks.tls import Tls
 from sinks.webhook.answer import Refused, judge, place_of
+from sinks.webhook.answer_limit import AnswerLimit
 
 if TYPE_CHECKING:
     import httpx
@@ -68,6 +69,7 @@ class WebhookSink:
         self._secret = secret.encode() if secret is not None else None
         self._tls = tls or Tls()
         self._timeouts_s = (connect_timeout_s, timeout_s)
+        self._limit = AnswerLimit(timeout_s)
         self._clock = clock or SystemClock()
         self._client: httpx.Client | None = None
         self._pending: deque[Outgoing] = deque()
@@ -201,23 +203,29 @@ class WebhookSink:
     def _ask(
         self, client: "httpx.Client", method: str, body: bytes, more: Mapping[str, str] = {}
     ) -> tuple[int, Mapping[str, str]]:
-        """Status and headers of the answer. Raises `SinkUnavailable` without one. Of an answer that
-        goes on and on, no more is read than there was time for one; its status counts."""
+        """Status and headers of the answer. Raises `SinkUnavailable` without one in time. Of an
+        answer that goes on and on, no more is read than there was time for; its status counts."""
         import httpx
 
-        headers = dict(more)
-        if self._secret is not None:
-            headers[SIGNATURE_HEADER] = sign(self._secret, int(self._now_s()), body)
+        answered: tuple[int, Mapping[str, str]] | None = None
+        headers, watched = {**more, **self._signature(body)}, {"trace": self._limit.trace}
+        asking = client.stream(method, self._url, content=body, headers=headers, extensions=watched)
         try:
-            with client.stream(method, self._url, content=body, headers=headers) as answer:
-                read_bytes, deadline_s = 0, self._clock.monotonic_s() + self._timeouts_s[1]
+            with self._limit, asking as answer:
+                answered, read_bytes = (answer.status_code, answer.headers), 0
                 for part in answer.iter_raw():  # a connection is kept only if its answer was read
                     read_bytes += len(part)
-                    if read_bytes > _MOST_READ_BYTES or self._clock.monotonic_s() > deadline_s:
+                    if read_bytes > _MOST_READ_BYTES or self._limit.is_over:
                         break
-                return answer.status_code, answer.headers
         except httpx.HTTPError as error:
-            raise self._failure(error) from None  # its text may hold an address or a header
+            if answered is None or not self._limit.is_over:
+                raise self._failure(error) from None  # its text may hold an address or a header
+        return answered
+
+    def _signature(self, body: bytes) -> dict[str, str]:
+        if self._secret is None:
+            return {}
+        return {SIGNATURE_HEADER: sign(self._secret, int(self._now_s()), body)}
 
     def _failure(self, error: "httpx.HTTPError") -> SinkUnavailable:
         import httpx
@@ -230,7 +238,7 @@ class WebhookSink:
         match error:
             case httpx.ConnectTimeout():
                 why = f"no connection within {connect_s:g} s"
-            case httpx.TimeoutException():
+            case _ if self._limit.is_over or isinstance(error, httpx.TimeoutException):
                 why = f"no answer within {answer_s:g} s"
             case httpx.ConnectError():
                 why = f"cannot connect: {error}"

@@ -247,7 +247,7 @@ class _Warp:
 
 
 def _chance(per_min: float, minutes: float) -> float:
-    """Of at least one event of a Poisson process within `minutes`."""
+    """The chance of at least one event of a Poisson process within `minutes`."""
     return 1.0 - exp(-per_min * minutes)
 
 

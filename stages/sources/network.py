@@ -23,7 +23,7 @@ class NetworkSource(ContainerSource):
     """
 
     schemes: ClassVar[tuple[str, str]]
-    """Of plain and of encrypted addresses."""
+    """The schemes of plain and of encrypted addresses."""
     server: ClassVar[str]
     missing: ClassVar[str]
     """What a 404 means."""

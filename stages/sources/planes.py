@@ -1,5 +1,8 @@
 """Decoded pictures as they lie in memory: luma and chroma in planes, RGB only as it is wanted."""
 
+import math
+import threading
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
@@ -55,18 +58,23 @@ class YuvPicture:
 
     def fit(self, height: int, width: int, out: U8 | None = None) -> U8:
         """See `Picture.fit`: each plane is resized, then converted."""
-        size = (height, width) if self.turns % 2 else (width, height)
-        whole = [_resized(plane, size) for plane in self.planes]
-        if len(whole) == 1:
-            whole = [whole[0], *[np.full_like(whole[0], NO_COLOUR)] * 2]
         if self.turns or out is None:
-            made = cv2.transform(cv2.merge(whole), self.colour.to_rgb)
-            turned = self._turned(np.asarray(made, np.uint8))
+            rows, columns = (width, height) if self.turns % 2 else (height, width)
+            turned = self._turned(self._fit(np.empty((rows, columns, 3), np.uint8)))
             if out is None:
                 return turned
             out[:] = turned
             return out
-        cv2.transform(cv2.merge(whole), self.colour.to_rgb, out)
+        return self._fit(out)
+
+    def _fit(self, out: U8) -> U8:
+        """The picture as it lies into `out`. OpenCV lets go of Python's lock once for each call
+        that is given memory, and twice for one that makes its own."""
+        rows, columns, _ = out.shape
+        whole = [_resized(plane, part) for plane, part in _OWN.parts(self.planes, rows, columns)]
+        if len(whole) == 1:
+            whole = [whole[0], *[np.full_like(whole[0], NO_COLOUR)] * 2]
+        cv2.transform(cv2.merge(whole, _OWN.pixels(rows, columns)), self.colour.to_rgb, out)
         return out
 
     def luma(self, height: int, width: int) -> U8:
@@ -87,10 +95,39 @@ class YuvPicture:
         return np.ascontiguousarray(turned, dtype=np.uint8)
 
 
-def _resized(plane: U8, size: tuple[int, int]) -> U8:
-    if plane.shape[1::-1] == size:
+class _Own(threading.local):
+    """The memory of one thread for planes between two steps, as much as its largest picture."""
+
+    def __init__(self) -> None:
+        self._bytes: U8 = np.empty(0, np.uint8)
+
+    def parts(self, planes: tuple[U8, ...], rows: int, columns: int) -> Iterator[tuple[U8, U8]]:
+        """Each plane, and memory for it in that size. It is the caller's until the same thread asks
+        for the next picture's."""
+        area = rows * columns
+        if len(self._bytes) < 6 * area:
+            self._bytes = np.empty(6 * area, np.uint8)
+        start = 0
+        for plane in planes:
+            shape = (rows, columns, *plane.shape[2:])
+            end = start + area * math.prod(plane.shape[2:])
+            yield plane, self._bytes[start:end].reshape(shape)
+            start = end
+
+    def pixels(self, rows: int, columns: int) -> U8:
+        """Memory for all three channels of the picture that `parts` was asked for."""
+        return self._bytes[3 * rows * columns : 6 * rows * columns].reshape(rows, columns, 3)
+
+
+_OWN: Final = _Own()
+
+
+def _resized(plane: U8, into: U8) -> U8:
+    """The plane in the size of `into`, where it is made unless it has it already."""
+    if plane.shape == into.shape:
         return plane
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    size = into.shape[1::-1]
+    return np.asarray(cv2.resize(plane, size, into, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def picture_of(frame: VideoFrame) -> Picture:

@@ -46,7 +46,7 @@ class MotTable:
         return int(self.frame[-1]) + 1 if len(self) else 0
 
     def rows(self, kept: Bool) -> "MotTable":
-        """Those of the mask (M,)."""
+        """Choose the rows where the mask (M,) is true."""
         return MotTable(
             self.frame[kept],
             self.track_id[kept],

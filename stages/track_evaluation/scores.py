@@ -10,8 +10,8 @@ from stages.track_evaluation.identity import Identity, identity
 
 @dataclass(frozen=True, slots=True)
 class TrackScores:
-    """Of one sequence, or of several together: `a + b` sums what is counted, as MOT Challenge and
-    TrackEval combine sequences. It is no mean of their scores."""
+    """The scores of one sequence, or of several together: `a + b` sums what is counted, as MOT
+    Challenge and TrackEval combine sequences. It is no mean of their scores."""
 
     hota: Hota
     clear: ClearMot

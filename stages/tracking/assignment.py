@@ -1,12 +1,17 @@
 """The assignment: which detection continues which track."""
 
+from collections.abc import Callable
+
 import lap
 import numpy as np
 
-from pipeline.core.arrays import F32, I64, AnyArray
+from pipeline.core.arrays import F32, F64, I64, AnyArray, Bool
+from pipeline.core.rows import cells, numbers
 
 _SOME = np.float32(1e-30)
 """Not nothing, to divide by: where boxes have no area, they share none either."""
+_FORBIDDEN = 3.0
+"""The cost of a pair that must not be: above that of staying alone."""
 
 
 def widened(xyxy: F32, share: float) -> F32:
@@ -25,38 +30,61 @@ def overlaps(a: F32, b: F32) -> tuple[F32, F32]:
     shared = np.minimum(sides_a[2:], sides_b[2:]) - np.maximum(sides_a[:2], sides_b[:2])
     np.maximum(shared, 0, out=shared)
     size_a, size_b = sides_a[2:] - sides_a[:2], sides_b[2:] - sides_b[:2]
-    both = shared[0] * shared[1]
-    either = size_a[0] * size_a[1] + size_b[0] * size_b[1] - both
-    iou = both / np.maximum(either, _SOME)
-    height = size_a[1] + size_b[1] - shared[1]
-    return iou, iou * (shared[1] / np.maximum(height, _SOME))
+    for width_and_height in (shared, size_a, size_b):
+        width_and_height[0] *= width_and_height[1]  # from here on area and height
+    either = size_a + size_b
+    either -= shared
+    shared /= np.maximum(either, _SOME, out=either)
+    return shared[0], shared[0] * shared[1]
 
 
 def match(gain: AnyArray) -> tuple[I64, I64]:
     """Pairs (row, column) of (T, N) gains in [0, 2], each row and column at most once.
 
-    Among pairs of a gain above 0, maximises the sum. Rows and columns that have only each other
-    are paired directly, the rest by Jonker-Volgenant.
+    Among pairs of a gain above 0, maximises the sum.
     """
-    allowed = gain > 0
-    lone = allowed & (allowed.sum(axis=1, keepdims=True) == 1) & (allowed.sum(axis=0) == 1)
-    contested = allowed & ~lone
-    rows, cols = np.nonzero(lone)
-    if not contested.any():
-        return rows, cols
-    some_rows = np.flatnonzero(contested.any(axis=1))
-    some_cols = np.flatnonzero(contested.any(axis=0))
-    corner = np.ix_(some_rows, some_cols)
-    picked = _solve(np.where(contested[corner], gain[corner], -1.0))
-    kept = (picked >= 0) & contested[corner][np.arange(len(picked)), picked]
-    return (
-        np.concatenate([rows, some_rows[kept]]),
-        np.concatenate([cols, some_cols[picked[kept]]]),
-    )
+    rows, cols = (gain > 0).nonzero()
+    chosen = match_pairs(rows, cols, lambda pairs: cells(gain, rows[pairs], cols[pairs]))
+    return rows[chosen], cols[chosen]
 
 
-def _solve(gain: AnyArray) -> I64:
+def match_pairs(rows: I64, cols: I64, gain: Callable[[I64], AnyArray]) -> I64:
+    """Which of P pairs (row, column) to take, so that each row and column is taken at most once and
+    the sum of gains is the largest.
+
+    Rows and columns that have only each other are paired directly, the rest by Jonker-Volgenant.
+    `gain` is asked for the gains, above 0 and up to 2, of these alone.
+    """
+    left = disputed(rows, cols)
+    if not np.count_nonzero(left):
+        return numbers(len(rows))
+    contested = left.nonzero()[0]
+    row, row_count = _places(rows[contested])
+    col, col_count = _places(cols[contested])
+    cost = np.full(row_count * col_count, _FORBIDDEN)
+    cost[row * col_count + col] = 2.0 - gain(contested).astype(np.float64)
+    picked = _solve(cost.reshape(row_count, col_count))
+    left[contested] = picked[row] != col
+    return (~left).nonzero()[0]
+
+
+def disputed(rows: I64, cols: I64) -> Bool:
+    """(P,) which pairs have a row or a column of which there is another pair."""
+    if not len(rows):
+        return np.empty(0, np.bool_)
+    found: Bool = (np.bincount(rows)[rows] > 1) | (np.bincount(cols)[cols] > 1)
+    return found
+
+
+def _places(values: I64) -> tuple[I64, int]:
+    """Of each value its place among those that occur, and how many do."""
+    occurs = np.zeros(int(values.max()) + 1, np.int64)
+    occurs[values] = 1
+    places = occurs.cumsum()
+    return places[values] - 1, int(places[-1])
+
+
+def _solve(cost: F64) -> I64:
     """(T, N) -> (T,) column of each row, -1 for none."""
-    cost = 2.0 - gain.astype(np.float64)
     _, column_of_row, _ = lap.lapjv(cost, extend_cost=True, cost_limit=2.0)
     return np.asarray(column_of_row, np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import F32, F64, I64
+from pipeline.core.rows import numbers, pick
 from stages.tracking.assignment import overlaps
 from stages.tracking.motion import to_centre, warped
 
@@ -34,18 +35,20 @@ def camera_motion(expected: F32, seen: F32, overlap: F32 | None = None) -> F64 |
     if min(len(expected), len(seen)) < LEAST_PAIRS:
         return None
     before = overlaps(expected, seen)[0] if overlap is None else overlap
-    overlapping, least_gain = before.max(axis=1), _BETTER_IOU * min(before.shape)
+    overlapping, least_gain = np.maximum.reduce(before, axis=1), _BETTER_IOU * min(before.shape)
     if len(before) - float(overlapping.sum()) < least_gain:
         return None  # no motion could make that much better
-    rows, cols = _mutual(before)
+    rows, cols = _mutual(before, overlapping)
     if len(rows) < _LOOK_FARTHER_SHARE * min(before.shape):
         rows, cols = _farther(expected, seen, rows, cols)
     if len(rows) < max(LEAST_PAIRS, _PAIRED_SHARE * min(before.shape)):
         return None
-    both = to_centre(np.concatenate([expected[rows], seen[cols]]))
+    both = to_centre(np.concatenate([pick(expected, rows), pick(seen, cols)]))
     was, now = _points(both).reshape(2, -1)
     size, offset = (both[: len(rows), 2] + both[: len(rows), 3]) * 0.5, now - was
-    if np.sort(np.abs(offset) / size)[len(rows) // 2] < _STILL:
+    moved = np.abs(offset) / size
+    moved.sort()
+    if moved[len(rows) // 2] < _STILL:
         return None
     affine = _similarity(was, offset, size)
     wrong = np.abs(_points(to_centre(warped(affine, expected[rows]))) - now) / size
@@ -56,12 +59,12 @@ def camera_motion(expected: F32, seen: F32, overlap: F32 | None = None) -> F64 |
     return affine if gain >= least_gain else None
 
 
-def _mutual(iou: F32) -> tuple[I64, I64]:
-    """Pairs that are each other's best."""
+def _mutual(iou: F32, most: F32) -> tuple[I64, I64]:
+    """Pairs that are each other's best, of overlaps (T, N) whose largest in each row are `most`."""
     best = iou.argmax(axis=1)
-    rows = np.arange(len(iou))
-    kept = (iou.argmax(axis=0)[best] == rows) & (iou[rows, best] > _MEET_IOU)
-    return rows[kept], best[kept]
+    rows = numbers(len(iou))
+    kept = ((iou.argmax(axis=0)[best] == rows) & (most > _MEET_IOU)).nonzero()[0]
+    return kept, best[kept]
 
 
 def _farther(expected: F32, seen: F32, rows: I64, cols: I64) -> tuple[I64, I64]:
@@ -70,7 +73,8 @@ def _farther(expected: F32, seen: F32, rows: I64, cols: I64) -> tuple[I64, I64]:
     if shift is None:
         return rows, cols
     moved = expected + np.tile(shift, 2).astype(np.float32)
-    other = _mutual(overlaps(moved, seen)[0])
+    iou = overlaps(moved, seen)[0]
+    other = _mutual(iou, iou.max(axis=1))
     return other if len(other[0]) > len(rows) else (rows, cols)
 
 
@@ -125,8 +129,7 @@ def _similarity(at: C128, offset: C128, size: F64) -> F64:
 
 def _points(centre: F64) -> C128:
     """(K, 4) centre x, y, width, height -> (K,) x + iy."""
-    points: C128 = centre[:, 0] + 1j * centre[:, 1]
-    return points
+    return centre.view(np.complex128)[:, 0]
 
 
 def _middle(points: C128) -> complex:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.arrays import F32, I32, I64, AnyArray
+from pipeline.core.rows import pick
 from stages.tracking.motion import FARTHEST_PX
 
 MOST = 1000
@@ -27,7 +28,7 @@ class Found:
     def pick(self, rows: AnyArray) -> "Found":
         """The detections at `rows` (K,), in that order."""
         return Found(
-            self.xyxy[rows],
+            pick(self.xyxy, rows),
             self.score[rows],
             self.class_id[rows],
             self.row[rows],
@@ -50,16 +51,17 @@ def admit(
         raise ValueError(f"Tracker: features {features.shape} for {count} detections")
     if not count:
         return Found(xyxy, score, class_id, _NO_ROWS, features), 0
-    low, high = xyxy[:, :2], xyxy[:, 2:]
-    is_box = ((low > -FARTHEST_PX) & (high > low) & (high < FARTHEST_PX)).all(axis=1)
-    sound = is_box & ~np.isnan(score)
+    sides = np.ascontiguousarray(xyxy.T)
+    low, high = sides[:2], sides[2:]
+    is_long = (low > -FARTHEST_PX) & (high > low) & (high < FARTHEST_PX)
+    sound = is_long[0] & is_long[1] & ~np.isnan(score)
     row = (sound & (score >= low_score)).nonzero()[0]
     if len(row) > MOST:
         best = np.lexsort((xyxy[row, 1], xyxy[row, 0], -score[row]))[:MOST]
         row = np.sort(row[best])
     dropped = count - int(np.count_nonzero(sound))
     if len(row) < count:
-        xyxy, score, class_id = xyxy[row], score[row], class_id[row]
+        xyxy, score, class_id = pick(xyxy, row), score[row], class_id[row]
         features = None if features is None else features[row]
     xyxy, score = xyxy.astype(np.float32, copy=False), score.astype(np.float32, copy=False)
     return Found(xyxy, np.minimum(np.maximum(score, 0), 1), class_id, row, features), dropped

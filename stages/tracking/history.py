@@ -7,7 +7,8 @@ not.
 
 import numpy as np
 
-from pipeline.core.arrays import F32, F64, AnyArray
+from pipeline.core.arrays import F32, F64, I64, AnyArray
+from pipeline.core.rows import pick, put
 from stages.tracking.motion import FARTHEST_PX, warped
 
 _KEPT = 4
@@ -36,13 +37,22 @@ class History:
         self.centre = np.concatenate([self.centre, centre])
         self.at_s = np.concatenate([self.at_s, np.full((len(xyxy), _KEPT), now_s)])
 
-    def hit(self, rows: AnyArray | slice, xyxy: F32, now_s: float) -> None:
-        """Take in the boxes (K, 4) seen for `rows` (K,)."""
-        self.box[rows] = xyxy
-        self.centre[rows, 1:] = self.centre[rows, :-1]
-        self.at_s[rows, 1:] = self.at_s[rows, :-1]
-        self.centre[rows, 0] = _centre(xyxy)
-        self.at_s[rows, 0] = now_s
+    def hit(self, rows: I64 | slice, xyxy: F32, now_s: float) -> None:
+        """Take in the boxes (K, 4) seen for `rows` (K,); as a slice, all in place."""
+        if isinstance(rows, slice):
+            self.box[rows] = xyxy
+            self.centre[rows, 1:] = self.centre[rows, :-1]
+            self.at_s[rows, 1:] = self.at_s[rows, :-1]
+            self.centre[rows, 0] = _centre(xyxy)
+            self.at_s[rows, 0] = now_s
+            return
+        put(self.box, rows, xyxy)
+        centres = self.centre.reshape(-1, 2 * _KEPT)
+        newest = np.concatenate([_centre(xyxy), pick(centres, rows)[:, :-2]], axis=1)
+        put(centres, rows, newest)
+        times = np.full((len(rows), _KEPT), now_s)
+        times[:, 1:] = pick(self.at_s, rows)[:, :-1]
+        put(self.at_s, rows, times)
 
     def keep(self, rows: AnyArray) -> None:
         """Keep these rows (mask), forget the others."""
@@ -54,21 +64,24 @@ class History:
         moved = self.centre @ affine[:, :2].T + affine[:, 2]
         self.centre = np.clip(moved, -FARTHEST_PX, FARTHEST_PX).astype(np.float32)
 
-    def onward(self, xyxy: F32) -> F32:
-        """The gain (T, N) in [-0.5, 0.5]: how well each of the boxes (N, 4) lies in the direction
-        in which each track went; 0 where it went nowhere yet, or at right angles."""
-        rows = np.arange(len(self.box))
-        young = (self.at_s[:, :1] - self.at_s < _DIRECTION_S).sum(axis=1)
-        start = self.centre[rows, np.minimum(young, _KEPT - 1)]
-        way, to = self.centre[:, 0] - start, _centre(xyxy)[None] - start[:, None]
+    def onward(self, rows: I64, xyxy: F32) -> F32:
+        """The gain (P,) in [-0.5, 0.5]: how well each of the boxes (P, 4) lies in the direction in
+        which the track of `rows` (P,) went; 0 where that went nowhere yet, or at right angles."""
+        at_s, box = pick(self.at_s, rows), pick(self.box, rows)
+        young = (at_s[:, :1] - at_s < _DIRECTION_S).sum(axis=1)
+        places = self.centre.reshape(-1, 2)
+        now, start = (
+            pick(places, rows * _KEPT + back) for back in (0, np.minimum(young, _KEPT - 1))
+        )
+        way, to = now - start, _centre(xyxy) - start
         length = np.sqrt((way * way).sum(axis=1))
-        distance = np.sqrt((to * to).sum(axis=2))
-        along = (to * way[:, None]).sum(axis=2)
-        both = np.maximum(length[:, None] * distance, np.float32(1e-6))
+        distance = np.sqrt((to * to).sum(axis=1))
+        along = (to * way).sum(axis=1)
+        both = np.maximum(length * distance, np.float32(1e-6))
         angle = np.arccos(np.clip(along / both, -1, 1))
-        height = self.box[:, 3] - self.box[:, 1]
+        height = box[:, 3] - box[:, 1]
         sure = np.minimum(length / np.maximum(_SURE_SHARE * height, np.float32(1e-6)), 1)
-        onward: F32 = (np.float32(0.5) - angle * np.float32(1 / np.pi)) * sure[:, None]
+        onward: F32 = (np.float32(0.5) - angle * np.float32(1 / np.pi)) * sure
         return onward
 
 

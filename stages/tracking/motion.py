@@ -72,7 +72,8 @@ class Motion:
         box at the moment of occlusion would shrink to nothing."""
         ticks = step_s * TICKS_PER_S
         position, velocity, var_p, cov_pv, var_v = self._state
-        velocity[lost, 2:] = 0
+        if np.count_nonzero(lost):
+            np.copyto(velocity[:, 2:], 0, where=lost[:, None])
         scale2 = _scale(position) ** 2
         position += ticks * velocity
         np.maximum(position[:, 2:], _LEAST_SIZE_PX, out=position[:, 2:])
@@ -83,17 +84,13 @@ class Motion:
 
     def correct(self, rows: AnyArray | slice, xyxy: F32) -> None:
         """Take in the boxes (K, 4) measured for `rows` (K,), each row at most once."""
-        position, velocity, var_p, cov_pv, var_v = state = self._state[:, rows]
-        total = var_p + (_POSITION_WEIGHT * _scale(position)) ** 2
-        gain_p, gain_v = var_p / total, cov_pv / total
-        surprise = to_centre(xyxy) - position
-        position += gain_p * surprise
-        velocity += gain_v * surprise
-        var_v -= gain_v * cov_pv
-        unsure = 1 - gain_p
-        var_p *= unsure
-        cov_pv *= unsure
-        self._state[:, rows] = state
+        position, _, var_p, cov_pv, var_v = state = self._state[:, rows]
+        gain = state[2:4] / (var_p + (_POSITION_WEIGHT * _scale(position)) ** 2)
+        state[:2] += gain * (to_centre(xyxy) - position)
+        var_v -= gain[1] * cov_pv
+        state[2:4] *= 1 - gain[0]
+        if not isinstance(rows, slice):  # of a slice it is a view
+            self._state[:, rows] = state
 
     def warp(self, affine: F64) -> None:
         """Move all tracks with the camera: `affine` (2, 3), pixels before -> pixels now."""

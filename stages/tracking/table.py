@@ -51,7 +51,7 @@ class TrackTable:
         self.history.add(born.xyxy, now_s)
         self.look.add(count, born.features)
 
-    def hit(self, rows: AnyArray | slice, seen: Found, now_s: float) -> None:
+    def hit(self, rows: I64 | slice, seen: Found, now_s: float) -> None:
         """Take in one detection for each of `rows` (K,); a slice takes a third of the time."""
         self.motion.correct(rows, seen.xyxy)
         self.history.hit(rows, seen.xyxy, now_s)
@@ -78,7 +78,7 @@ class TrackTable:
         more than half of the score seen so far always wins."""
         held = self.class_id[rows]
         agrees = held == class_id
-        if agrees.all():
+        if np.count_nonzero(agrees) == len(agrees):
             self.class_lead[rows] += score
             return
         lead = self.class_lead[rows] + np.where(agrees, score, -score)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.arrays import F32, F64, I32, I64, Bool
+from pipeline.core.rows import cells, pick
 from pipeline.core.tracks import Tracks
 from stages.tracking.assignment import overlaps
 from stages.tracking.association import Expected, associate, unmatched
+from stages.tracking.camera import LEAST_PAIRS
 from stages.tracking.camera import camera_motion as motion_in_boxes
 from stages.tracking.found import Found, admit
 from stages.tracking.motion import FARTHEST_PX, growth
@@ -136,9 +138,12 @@ class Tracker:
         return associate(table, found, expected, self.params, self._now_s)
 
     def _motion_in_boxes(self, found: Found, expected: Expected) -> F64 | None:
-        seen, certain = ~self._table.lost, found.score >= self.params.high_score
-        overlap = expected.iou[seen][:, certain]
-        return motion_in_boxes(expected.boxes[seen], found.xyxy[certain], overlap)
+        seen = (~self._table.lost).nonzero()[0]
+        certain = (found.score >= self.params.high_score).nonzero()[0]
+        if min(len(seen), len(certain)) < LEAST_PAIRS:
+            return None
+        boxes, overlap = pick(expected.boxes, seen), cells(expected.iou, seen[:, None], certain)
+        return motion_in_boxes(boxes, pick(found.xyxy, certain), overlap)
 
     def _hit(self, found: Found, chosen: I64) -> None:
         rows = (chosen >= 0).nonzero()[0]
@@ -153,13 +158,13 @@ class Tracker:
         missed = chosen < 0
         table.lost = missed
         ended, self._ended_by_reset = self._ended_by_reset, self._ended_by_reset[:0]
-        if not missed.any():
+        if not np.count_nonzero(missed):
             return ended, chosen
         tentative = table.track_id == 0
         silent = self._now_s - table.seen_s > self.params.lost_s + _CLOCK_SLACK_S
         over = missed & (tentative | silent)
         ended = np.concatenate([ended, table.track_id[over & ~tentative]])
-        if over.any():
+        if np.count_nonzero(over):
             table.keep(~over)
             chosen = chosen[~over]
         return ended, chosen
@@ -186,6 +191,8 @@ class Tracker:
         """Give ids to tentative tracks that were seen often enough."""
         table = self._table
         ready = table.track_id == 0
+        if not np.count_nonzero(ready):
+            return
         if not self._fresh:
             ready &= table.hits >= self.params.confirm_hits
         count = int(np.count_nonzero(ready))
@@ -197,7 +204,7 @@ class Tracker:
         rows = ((self._table.track_id > 0) & (chosen >= 0)).nonzero()[0]
         seen = chosen[rows]
         return Tracks(
-            xyxy=found.xyxy[seen],
+            xyxy=pick(found.xyxy, seen),
             score=found.score[seen],
             class_id=self._table.class_id[rows],
             track_id=self._table.track_id[rows],

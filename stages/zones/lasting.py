@@ -44,7 +44,7 @@ class Lasting:
         self._at_once: list[Key] = []
         """What has begun since the last frame, and lasts long enough at once."""
         self._told_ns: dict[Key, int] = {}
-        """Of those that have been told and are not over."""
+        """The times of those that have been told and are not over."""
 
     def begin(self, place: int, column: int, since_ns: int) -> None:
         """Begin what may become an event."""

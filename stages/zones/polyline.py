@@ -56,7 +56,7 @@ class Polylines:
                 self._starts, self._along, self._lengths2, self._lengths, self._low, self._high
             )
         )  # fmt: skip
-        """Of the lines of more than one segment: (S, B, ..., 1) each."""
+        """Columns of the lines of more than one segment: (S, B, ..., 1) each."""
 
     def distances_px(self, x: F64, y: F64) -> F64:
         """The signed distances (L, T) of (1 or L, T) points: > 0 on the right of the line, < 0 on

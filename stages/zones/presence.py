@@ -93,7 +93,7 @@ class Presence:
         return sorted(self._pass(sight, places, at), key=lambda passage: passage.place)
 
     def _pass(self, sight: Sight, places: I64, at: I64) -> Iterator[Passage]:
-        """Of those that are where they do not count, the ones that count there from now on."""
+        """Find the tracks that count from now on where they did not yet."""
         x, y = sight.at(self._rows_of[places], at)
         far = self._polygons.edge_distances_px(places, x, y) >= self._room[places]
         fresh, columns = sight.fresh[at], sight.columns[at]

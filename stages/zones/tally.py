@@ -13,7 +13,7 @@ from stages.zones.happenings import Tally
 
 @dataclass(slots=True)
 class _Page:
-    """Of all rules with the same interval, for the one that began at `from_ns`."""
+    """The counts of all rules with the same interval, for the one that began at `from_ns`."""
 
     from_ns: int
     number: int

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
-pytest.importorskip("onnx", reason="needs the train extra")
 
 import torch
 

@@ -102,9 +102,9 @@ def test_check_says_what_decodes(tmp_path: Path) -> None:
     result = eyrie("check", page)
     assert result.returncode == 1
     lines = result.stdout.splitlines()
-    assert "ok    stream none: 1 source(s) give pictures: 64x48" in lines
+    assert "ok    stream none: pictures from 1 source: 64x48" in lines
     why = "; ".join(LACKS.values())
-    auto = f"ok    stream auto: 1 source(s) give pictures: 64x48 decoded by software ({why})"
+    auto = f"ok    stream auto: pictures from 1 source: 64x48 decoded by software ({why})"
     assert auto in lines
     for kind in ("cuda", "vaapi"):
         told = f"wrong stream {kind}: stream '{kind}': hwaccel {kind}: {LACKS[kind]}"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaAdminClient
 
 from pipeline.core.errors import Backpressure, SinkUnavailable
 from sinks.base import Outgoing
-from sinks.kafka import KafkaSink, Tuning
+from sinks.kafka import KafkaSink, Tuning, producer
 from sinks.kafka.open_client import ClientName
 from tests.services.kafka_records import bodies, first_ids
 from tests.services.servers import Server, create_topic, format_kafka
@@ -131,6 +132,30 @@ def test_a_broker_that_hangs(site: Site) -> None:
             assert time.monotonic() - begin_s < 2, line.topic
     finally:
         site.server.resume()
+
+
+def test_a_topic_that_is_deleted_is_named_and_gets_all_once_it_is_there_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "_STUCK_S", 0.3)
+    before, after = outgoing(STREAMS, frames=10), outgoing(STREAMS, frames=30)
+    site.write(before)
+    site.flush()
+    with KafkaAdminClient(bootstrap_servers=site.broker) as admin:
+        admin.delete_topics([line.topic for line in site.lines])
+    site.write(after)
+    for line in site.lines:
+        why = f"topic '{line.topic}' does not exist any more: create it again; until then, messages"
+        deadline_s, told = time.monotonic() + 30, ""
+        while why not in told:
+            assert time.monotonic() < deadline_s, told
+            with pytest.raises(SinkUnavailable) as raised:
+                line.sink.flush(0.5)
+            told = str(raised.value)
+    site.make_topics()
+    site.flush()
+    for line in site.lines:
+        assert bodies(site.broker, line.topic, committed=True) == bodies_by_stream(after)
 
 
 def test_a_broker_that_has_forgotten_everything(site: Site) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import pytest
@@ -41,9 +42,9 @@ class Taken:
     error_ns: int
 
 
-def watch(site: CameraSite, transport: str, first_ns: int) -> list[Taken]:
+def watch(site: CameraSite, transport: Literal["tcp", "udp"], first_ns: int) -> list[Taken]:
     """Pictures until `REPORTED` of them had a report; picture 0 of the clip is at `first_ns`."""
-    source = RtspSource("cam", site.url("cam"), transport=transport)  # type: ignore[arg-type]
+    source = RtspSource("cam", site.url("cam"), transport=transport)
     taken: list[Taken] = []
     reported = 0
     for frame in source.frames():
@@ -95,7 +96,7 @@ def make_camera(tmp_path: Path) -> Iterator[Callable[[Path], CameraSite]]:
 def test_after_the_first_report_no_picture_is_off_by_100_ms(
     make_camera: Callable[[Path], CameraSite],
     tmp_path: Path,
-    transport: str,
+    transport: Literal["tcp", "udp"],
     b_frames: int,
 ) -> None:
     clip = numbered.make(tmp_path / "clip.mp4", PICTURES, b_frames=b_frames)

@@ -2,6 +2,9 @@
 
 import sys
 import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -67,6 +70,45 @@ def test_block_passes_everything_in_order_between_threads() -> None:
         taken += items
     producer.join(10)
     assert taken == list(range(1000))
+    assert channel.finished
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not is_so() and time.monotonic() < deadline_s:
+        threading.Event().wait(0.001)
+    assert is_so()
+
+
+def test_who_waits_for_room_is_woken_once_there_is_as_much_as_was_asked_for() -> None:
+    channel: Channel[int] = Channel(4, "block", refill_at=2)
+    for item in range(4):
+        channel.put(item)
+    assert not channel.has_room
+    producer = threading.Thread(target=lambda: [channel.put(item) for item in (4, 5)])
+    producer.start()
+    room: Any = channel._room
+    until(lambda: len(room._waiters) == 1)
+    assert channel.take(1) == [0]
+    assert len(room._waiters) == 1
+    assert channel.take_first(lambda item: True) == 1
+    producer.join(10)
+    assert not producer.is_alive()
+    assert channel.take(9) == [2, 3, 4, 5]
+    assert channel.has_room
+
+
+def test_wait_ends_with_an_item_which_it_leaves_and_with_the_end() -> None:
+    channel: Channel[int] = Channel(2, "block")
+    channel.wait(0)
+    waiting = threading.Thread(target=channel.wait)
+    waiting.start()
+    channel.put(1)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert channel.take(2) == [1]
+    channel.close()
+    channel.wait()
     assert channel.finished
 
 

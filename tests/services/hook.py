@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tests.services.certificates import Certificate
 
@@ -35,12 +35,12 @@ class Post:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and headers of an answer; no status: hang up without one. With `drips` a body that
-    comes byte by byte and has no end."""
+    """Status and headers of an answer; no status: hang up without one. What `drips` comes byte by
+    byte and has no end."""
 
     status: int | None = 204
     headers: Mapping[str, str] = field(default_factory=dict)
-    drips: bool = False
+    drips: Literal["header", "body"] | None = None
 
 
 class Hook:
@@ -166,8 +166,12 @@ def _handler_for(hook: Hook) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "1000000" if answer.drips else "0")
-                self.end_headers()
+                if answer.drips == "header":
+                    self.flush_headers()
+                    self.wfile.write(b"X-Drips: ")
+                else:
+                    self.send_header("Content-Length", "1000000" if answer.drips else "0")
+                    self.end_headers()
                 while answer.drips and not hook.closed.wait(0.02):
                     self.wfile.write(b".")
             except OSError:  # the sender has gone

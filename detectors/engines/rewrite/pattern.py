@@ -62,7 +62,7 @@ class Pattern:
         return self.graph.rebuilt(self._needed(nodes), self.constants)
 
     def _needed(self, nodes: list[NodeProto]) -> list[NodeProto]:
-        """Those that an output depends on, in the same order."""
+        """Choose the nodes that an output depends on, in the same order."""
         wanted = {output.name for output in self.graph.model.graph.output}
         needed = []
         for node in reversed(nodes):

@@ -60,7 +60,7 @@ class Plan:
     planned_int8: tuple[str, ...]
     """The convolutions that the ONNX file wanted in 8 bits."""
     metadata: dict[str, str] = field(repr=False)
-    """Of the ONNX file."""
+    """The metadata of the ONNX file."""
     gpu: str
     information: str = field(repr=False)
 

@@ -16,7 +16,8 @@ class Stem(nn.Module):
         self.conv = QARepVGGBlock(3, out_channels, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)  # type: ignore[no-any-return]
+        out: Tensor = self.conv(x)
+        return out
 
 
 class Stage(nn.Module):
@@ -35,7 +36,8 @@ class Stage(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(self.downsample(x))  # type: ignore[no-any-return]
+        out: Tensor = self.blocks(self.downsample(x))
+        return out
 
 
 class Backbone(nn.Module):

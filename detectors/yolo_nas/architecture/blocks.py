@@ -29,7 +29,7 @@ class Conv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
-        self.bn = batch_norm(out_channels)
+        self.bn: nn.Module = batch_norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.bn(self.conv(x)), inplace=True)
@@ -160,7 +160,8 @@ class CSPLayer(nn.Module):
         for bottleneck in self.bottlenecks:
             deep.append(bottleneck(deep[-1]))
         kept = deep if self.concat_intermediates else deep[-1:]
-        return self.conv3(torch.cat([*kept, self.conv2(x)], dim=1))  # type: ignore[no-any-return]
+        out: Tensor = self.conv3(torch.cat([*kept, self.conv2(x)], dim=1))
+        return out
 
 
 class SPP(nn.Module):
@@ -177,4 +178,5 @@ class SPP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.cv1(x)
         pooled = [functional.max_pool2d(x, k, stride=1, padding=k // 2) for k in self.KERNELS]
-        return self.cv2(torch.cat([x, *pooled], dim=1))  # type: ignore[no-any-return]
+        out: Tensor = self.cv2(torch.cat([x, *pooled], dim=1))
+        return out

@@ -53,10 +53,12 @@ def fold_batch_norms(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):
             module.conv = _folded(module.conv, module.bn)
-            module.bn = nn.Identity()  # type: ignore[assignment]
+            module.bn = nn.Identity()
         elif isinstance(module, ConvBNReLU) and len(module.seq) > 1:
             conv, bn = module.seq
-            module.seq = nn.Sequential(_folded(conv, bn))  # type: ignore[arg-type]
+            assert isinstance(conv, nn.Conv2d)
+            assert isinstance(bn, nn.BatchNorm2d)
+            module.seq = nn.Sequential(_folded(conv, bn))
 
 
 @torch.no_grad()

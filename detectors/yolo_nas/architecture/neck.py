@@ -43,7 +43,8 @@ class DownStage(nn.Module):
         self.blocks = CSPLayer(half + skip, spec.out, spec.hidden, spec.depth, reparametrized=False)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.blocks(torch.cat([self.conv(x), skip], dim=1))  # type: ignore[no-any-return]
+        out: Tensor = self.blocks(torch.cat([self.conv(x), skip], dim=1))
+        return out
 
 
 class Neck(nn.Module):

@@ -77,7 +77,7 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def _shapes(graph: Any) -> dict[str, Shape]:
-    """Of every tensor that is known to have one; a free batch is 1."""
+    """The shape of every tensor that is known to have one; a free batch is 1."""
     shapes = {
         value.name: tuple(side.dim_value or 1 for side in value.type.tensor_type.shape.dim)
         for value in (*graph.input, *graph.value_info, *graph.output)

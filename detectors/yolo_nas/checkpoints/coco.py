@@ -18,4 +18,4 @@ CLASS_NAMES = (
 )  # fmt: skip
 
 PROCESSING = Processing(CLASS_NAMES, letterbox.COCO, rule=Suppression(conf=0.25, iou=0.7))
-"""Of the public COCO weights: RGB in [0, 1], 636 pixels in the middle of 640."""
+"""The processing of the public COCO weights: RGB in [0, 1], 636 pixels in the middle of 640."""

@@ -26,7 +26,7 @@ def load(job: Job) -> tuple[Callable[[Callable[[], None]], dict[str, Any]], dict
 
 
 def decoder_threads(job: Job) -> int:
-    """Of each clip, as the pipeline has them."""
+    """The decoder's threads for each clip, as the pipeline has them."""
     cores = len(os.sched_getaffinity(0))
     return min(max(cores // len(job.clips), 1), MOST_DECODER_THREADS)
 

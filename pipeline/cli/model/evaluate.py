@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     Sha256,
     engine_options,
 )
+from pipeline.core.log import counted
 
 if TYPE_CHECKING:
     from detectors.evaluation import Evaluation, Scores
@@ -158,7 +159,7 @@ def _print_table(scores: Scores, title: str) -> None:
     boxes = sum(score.boxes for score in scores.classes)
     means = (_figure(scores.mean(figure)) for figure in HEADS)
     judged = sum(score.boxes > 0 for score in scores.classes)
-    mean = f"mean of {judged} class{'' if judged == 1 else 'es'}"
+    mean = f"mean of {counted(judged, 'class', 'classes')}"
     table.add_row(mean, *means, f"{boxes}", f"{scores.pictures}")
     Console().print(table)
 

@@ -26,7 +26,7 @@ from pipeline.cli.options import (
     names,
 )
 from pipeline.core.errors import ConfigError
-from pipeline.core.log import one_line
+from pipeline.core.log import counted, one_line
 from pipeline.core.picture_files import is_video
 
 if TYPE_CHECKING:
@@ -117,19 +117,14 @@ class Account:
 
     def line(self, seconds: float) -> str:
         """All of it in a line."""
-        seen = [_counted(self.pictures, "picture")] if self.pictures or not self.videos else []
+        seen = [counted(self.pictures, "picture")] if self.pictures or not self.videos else []
         if self.videos:
-            seen.append(f"{_counted(self.videos, 'video')} of {_counted(self.frames, 'frame')}")
+            seen.append(f"{counted(self.videos, 'video')} of {counted(self.frames, 'frame')}")
         by_class = ", ".join(f"{name} {count}" for name, count in self.boxes.most_common())
-        found = _counted(self.boxes.total(), "box", "boxes") + (
-            f" ({by_class})" if by_class else ""
-        )
+        found = counted(self.boxes.total(), "box", "boxes")
+        found += f" ({by_class})" if by_class else ""
         lost = f", {len(self.unreadable)} could not be read" if self.unreadable else ""
         return f"{' and '.join(seen)}: {found} in {seconds:.1f} s{lost}"
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def _sorted_out(request: Request) -> tuple[list[Picture], list[Path]]:

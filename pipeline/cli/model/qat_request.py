@@ -84,7 +84,7 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """Of the run."""
+        """The folder of the run."""
         return self.run or self.out.with_suffix("")
 
     def of_training(self, class_names: Sequence[str] | None) -> TrainRequest:

@@ -73,7 +73,7 @@ def _begun(asked: Request, console: Console) -> tuple[Plan, Start]:
 
 
 def _parts(asked: Request) -> Sequence[str]:
-    """Of names of convolutions that stay float."""
+    """The parts of names of convolutions that stay float."""
     if not asked.skip:
         return FLOAT_PARTS
     return () if asked.skip == [ALL_IN_8_BITS] else asked.skip

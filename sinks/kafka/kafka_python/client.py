@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from sinks.kafka.client import Creation, Record, Settings, Topic, Trouble
 from sinks.kafka.kafka_python.connect import PatientProducer, connect
-from sinks.kafka.kafka_python.errors import kind_of
+from sinks.kafka.kafka_python.errors import kind_of, words_of
 from sinks.kafka.kafka_python.log import ClientLog
 from sinks.kafka.kafka_python.options import check_codec, producer_options, security
 
@@ -39,7 +39,7 @@ class KafkaPythonClient:
 
     @property
     def last_error(self) -> str | None:
-        return str(self._heard.error) if self._heard.error else None
+        return words_of(self._heard.error) if self._heard.error else None
 
     def forget_error(self) -> None:
         self._heard.error = None
@@ -181,4 +181,4 @@ class KafkaPythonClient:
         # A timeout says less than what the client met on the way to it.
         met = self._heard.error if isinstance(error, KafkaTimeoutError) else None
         cause = met or error
-        return Trouble(kind_of(cause), str(cause))
+        return Trouble(kind_of(cause), words_of(cause))

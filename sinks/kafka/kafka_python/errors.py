@@ -1,5 +1,8 @@
 """The errors of kafka-python, as kinds of trouble."""
 
+import os
+import re
+
 from kafka import errors as kafka_errors
 
 from sinks.kafka.client import TroubleKind
@@ -37,3 +40,12 @@ def kind_of(error: BaseException) -> TroubleKind:
     if isinstance(error, (kafka_errors.RetriableError, OSError)):
         return "away"
     return "broken"
+
+
+def words_of(error: BaseException) -> str:
+    """The text of the error, in plain words where kafka-python has `111 ECONNREFUSED`."""
+    if not isinstance(error, kafka_errors.KafkaConnectionError):
+        return str(error)
+    text = str(error.args[0]) if error.args else "the connection broke"
+    found = re.fullmatch(r"(\d+) E[A-Z]+", text)
+    return f"cannot connect: {os.strerror(int(found[1]))}" if found else text

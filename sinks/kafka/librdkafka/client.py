@@ -73,12 +73,13 @@ class LibrdkafkaClient:
 
     def describe(self, topics: Sequence[str], timeout_s: float) -> Mapping[str, Topic]:
         with self._told():
-            asked = self._admin.describe_topics(
+            admin = self._admin or AdminClient(self._common, logger=self._logger)
+            asked = admin.describe_topics(
                 TopicCollection(list(topics)),
                 include_authorized_operations=True,
                 request_timeout=timeout_s,
             )
-            return {name: self._topic(name, told, timeout_s) for name, told in asked.items()}
+            return {name: _topic(admin, name, told, timeout_s) for name, told in asked.items()}
 
     def create(self, topics: Sequence[str], how: Creation, timeout_s: float) -> None:
         made = [
@@ -176,22 +177,6 @@ class LibrdkafkaClient:
                 if self._is_refused or time.monotonic() > deadline_s:
                     raise self._trouble(error.args[0]) from error
 
-    def _topic(self, name: str, told: Any, timeout_s: float) -> Topic:
-        try:
-            rights = told.result().authorized_operations
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                return Topic(exists=False, may_write=False)
-            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                return Topic(exists=True, may_write=False)
-            raise
-        limit = None
-        with suppress(KafkaException):  # It may not be ours to know.
-            wanted = ConfigResource("topic", name)
-            asked = self._admin.describe_configs([wanted], request_timeout=timeout_s)
-            limit = int(asked[wanted].result()["max.message.bytes"].value)
-        return Topic(True, not rights or "WRITE" in {right.name for right in rights}, limit)
-
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Turn what confluent-kafka raises into `Trouble`."""
@@ -205,6 +190,23 @@ class LibrdkafkaClient:
         if kind == "away" and self._last_error is not None:
             why = self._last_error
         return Trouble("refused" if kind == "away" and self._is_refused else kind, why)
+
+
+def _topic(admin: Any, name: str, told: Any, timeout_s: float) -> Topic:
+    try:
+        rights = told.result().authorized_operations
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return Topic(exists=False, may_write=False)
+        if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return Topic(exists=True, may_write=False)
+        raise
+    limit = None
+    with suppress(KafkaException):  # It may not be ours to know.
+        wanted = ConfigResource("topic", name)
+        asked = admin.describe_configs([wanted], request_timeout=timeout_s)
+        limit = int(asked[wanted].result()["max.message.bytes"].value)
+    return Topic(True, not rights or "WRITE" in {right.name for right in rights}, limit)
 
 
 def _logger(settings: Settings) -> logging.Logger:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from stages.sources.street.palette import Colour, pick
+from stages.sources.street.palette import Colour, one_of, pick
 
 SKIN: list[Colour] = [
     (240, 205, 180), (224, 182, 152), (204, 158, 124), (172, 122, 88), (132, 88, 62), (92, 60, 44),
@@ -26,6 +26,17 @@ BOTTOMS: list[Colour] = [
 SHOES: list[Colour] = [(28, 26, 26), (230, 228, 224), (92, 62, 42), (60, 60, 66), (180, 48, 44)]
 
 
+HairStyle = Literal["short", "long", "bun", "bald"]
+Legs = Literal["trousers", "shorts", "skirt", "dress", "coat"]
+Hat = Literal["none", "cap", "beanie", "helmet"]
+Carries = Literal["nothing", "backpack", "handbag", "umbrella"]
+
+HAIR_STYLES: tuple[HairStyle, ...] = ("short", "long", "bun", "bald")
+LEGS: tuple[Legs, ...] = ("trousers", "shorts", "skirt", "dress", "coat")
+HATS: tuple[Hat, ...] = ("none", "cap", "beanie")
+IN_HAND: tuple[Carries, ...] = ("nothing", "backpack", "handbag")
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """One person's body and clothes; `stature` in metres, `build` multiplies widths."""
@@ -37,11 +48,11 @@ class Look:
     top: Colour
     bottom: Colour
     shoes: Colour
-    hair_style: Literal["short", "long", "bun", "bald"]
+    hair_style: HairStyle
     sleeves: Literal["short", "long"]
-    legs: Literal["trousers", "shorts", "skirt", "dress", "coat"]
-    hat: Literal["none", "cap", "beanie", "helmet"]
-    carries: Literal["nothing", "backpack", "handbag", "umbrella"]
+    legs: Legs
+    hat: Hat
+    carries: Carries
     accent: Colour
     vest: bool
 
@@ -52,13 +63,11 @@ def dress(rng: np.random.Generator, *, rain: bool = False, rider: bool = False) 
     stature = float(np.clip(rng.normal(1.71, 0.08), 1.5, 1.95)) * (
         float(rng.uniform(0.6, 0.8)) if child else 1.0
     )
-    legs = str(
-        rng.choice(["trousers", "shorts", "skirt", "dress", "coat"], p=[0.6, 0.13, 0.08, 0.09, 0.1])
-    )
-    carries = str(rng.choice(["nothing", "backpack", "handbag"], p=[0.55, 0.22, 0.23]))
+    legs = one_of(rng, LEGS, (0.6, 0.13, 0.08, 0.09, 0.1))
+    carries = one_of(rng, IN_HAND, (0.55, 0.22, 0.23))
     if rain and rng.random() < 0.5:
         carries = "umbrella"
-    hat = str(rng.choice(["none", "cap", "beanie"], p=[0.78, 0.13, 0.09]))
+    hat = one_of(rng, HATS, (0.78, 0.13, 0.09))
     top, bottom = pick(rng, TOPS), pick(rng, BOTTOMS)
     return Look(
         stature=max(stature, 1.62) if rider else stature,
@@ -68,11 +77,11 @@ def dress(rng: np.random.Generator, *, rain: bool = False, rider: bool = False) 
         top=top,
         bottom=bottom,
         shoes=pick(rng, SHOES),
-        hair_style=str(rng.choice(["short", "long", "bun", "bald"], p=[0.5, 0.32, 0.1, 0.08])),  # type: ignore[arg-type]
+        hair_style=one_of(rng, HAIR_STYLES, (0.5, 0.32, 0.1, 0.08)),
         sleeves="short" if rng.random() < 0.4 and not rain else "long",
-        legs="trousers" if rider else legs,  # type: ignore[arg-type]
-        hat="helmet" if rider else hat,  # type: ignore[arg-type]
-        carries=("backpack" if carries == "backpack" else "nothing") if rider else carries,  # type: ignore[arg-type]
+        legs="trousers" if rider else legs,
+        hat="helmet" if rider else hat,
+        carries=("backpack" if carries == "backpack" else "nothing") if rider else carries,
         accent=pick(rng, TOPS),
         vest=bool(rng.random() < 0.03),
     )

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from stages.sources.street.camera import F64
-from stages.sources.street.palette import Colour
+from stages.sources.street.palette import Colour, mix
 from stages.sources.street.solid import Sun
 
 Light = Literal["day", "dusk", "night"]
@@ -50,7 +50,7 @@ def mood(rng: np.random.Generator, light: Light, weather: Weather, *, indoor: bo
     if indoor:
         toward = np.array([0.0, -0.3, 0.95])
     sky = SKIES[weather if light == "day" else light]
-    fog: Colour = tuple(0.35 * a + 0.65 * b for a, b in zip(*SKIES[weather], strict=True))  # type: ignore[assignment]
+    fog = mix(*SKIES[weather], 0.65)
     if light == "dusk":
         fog = (224, 196, 176)
     sun = Sun(toward, 0.66 if bright else 0.8, 0.42 if bright else 0.18, fog, REACH_M[weather])

@@ -1,10 +1,14 @@
 """Colours and how they vary."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
 from stages.sources.street.camera import F64
 
 Colour = tuple[float, float, float]
+T = TypeVar("T")
 
 
 def pick(rng: np.random.Generator, colours: list[Colour], share: F64 | None = None) -> Colour:
@@ -13,6 +17,11 @@ def pick(rng: np.random.Generator, colours: list[Colour], share: F64 | None = No
     base = colours[int(rng.choice(len(colours), p=chance))]
     red, green, blue = np.clip(np.array(base) + rng.normal(0, 7, 3), 8, 250).tolist()
     return (red, green, blue)
+
+
+def one_of(rng: np.random.Generator, choices: Sequence[T], chances: Sequence[float]) -> T:
+    """One of the choices, each with its chance; these sum to 1."""
+    return choices[int(rng.choice(len(choices), p=chances))]
 
 
 def shade(colour: Colour, factor: float) -> Colour:

@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-onnx = pytest.importorskip("onnx", reason="needs the train extra")
-import onnxruntime  # noqa: E402
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-
-from detectors.engines.nonnegative import nonnegative  # noqa: E402
-from detectors.engines.open import EngineOptions, open_engine  # noqa: E402
-from pipeline.core.arrays import F32  # noqa: E402
+from detectors.engines.nonnegative import nonnegative
+from detectors.engines.open import EngineOptions, open_engine
+from pipeline.core.arrays import F32
 
 CHANNELS = 16
 STEP_OUT = 40 / 127

@@ -3,27 +3,30 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from detectors.engines import open as opening
 from detectors.engines.device import cpu_name, why_no_cuda
 from detectors.engines.model_header import LATEST_OPSET, ModelHeader
-from detectors.engines.open import EngineOptions, choose, open_engine
+from detectors.engines.open import EngineChoice, EngineOptions, choose, open_engine
 from detectors.yolo_nas.detector import WEIGHTS, YoloNasDetector, resolve
 from pipeline.core.errors import EngineLoadError
 
 INT8 = WEIGHTS / "yolo_nas_n_int8.onnx"
-ENGINES = ["onnxruntime", "openvino"]
+ENGINES: list[EngineChoice] = ["onnxruntime", "openvino"]
 
 no_cuda = pytest.mark.skipif(why_no_cuda() is None, reason="a CUDA GPU answers")
 
 
-def refused(path: Path, engine: str = "onnxruntime") -> str:
+def refused(path: Path, engine: EngineChoice = "onnxruntime") -> str:
     if engine == "openvino":
         pytest.importorskip("openvino", reason="needs the openvino extra")
     with pytest.raises(EngineLoadError) as caught:
-        open_engine(path, EngineOptions(engine=engine, threads=1))  # type: ignore[arg-type]
+        open_engine(path, EngineOptions(engine=engine, threads=1))
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
     return str(caught.value)
@@ -46,7 +49,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     ids=["empty", "text", "cut off", "cut at the end"],
 )
 def test_a_file_that_is_no_whole_model_is_refused(
-    tmp_path: Path, content: bytes, why: str, engine: str
+    tmp_path: Path, content: bytes, why: str, engine: EngineChoice
 ) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
@@ -58,8 +61,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_opset_that_is_too_new_is_refused(tmp_path: Path, engine: str) -> None:
-    onnx = pytest.importorskip("onnx")
+def test_an_opset_that_is_too_new_is_refused(tmp_path: Path, engine: EngineChoice) -> None:
     model = onnx.load(INT8)
     model.opset_import[0].version = LATEST_OPSET + 1
     onnx.save(model, tmp_path / "new.onnx")
@@ -67,36 +69,35 @@ def test_an_opset_that_is_too_new_is_refused(tmp_path: Path, engine: str) -> Non
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_operators_that_nobody_knows_are_told(tmp_path: Path, engine: str) -> None:
-    onnx = pytest.importorskip("onnx")
-    (tmp_path / "m.onnx").write_bytes(relu(onnx, "NoSuchOperator"))
+def test_operators_that_nobody_knows_are_told(tmp_path: Path, engine: EngineChoice) -> None:
+    (tmp_path / "m.onnx").write_bytes(relu("NoSuchOperator"))
     assert "NoSuchOperator" in refused(tmp_path / "m.onnx", engine)
 
 
-def relu(onnx: object, operator: str = "Relu") -> bytes:
+def relu(operator: str = "Relu") -> bytes:
     """A model of another family: one operator, no metadata."""
-    helper, kind = onnx.helper, onnx.TensorProto.FLOAT  # type: ignore[attr-defined]
-    sides = [helper.make_tensor_value_info(name, kind, [None, 3]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node(operator, ["x"], ["y"])], "g", *zip(sides))
+    kind = TensorProto.FLOAT
+    x, y = (helper.make_tensor_value_info(name, kind, [None, 3]) for name in "xy")
+    graph = helper.make_graph([helper.make_node(operator, ["x"], ["y"])], "g", [x], [y])
     opset = helper.make_opsetid("", 19)
     return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_model_of_another_family_opens_but_is_no_detector(tmp_path: Path, engine: str) -> None:
-    onnx = pytest.importorskip("onnx")
+def test_a_model_of_another_family_opens_but_is_no_detector(
+    tmp_path: Path, engine: EngineChoice
+) -> None:
     if engine == "openvino":
         pytest.importorskip("openvino")
     path = tmp_path / "other.onnx"
-    path.write_bytes(relu(onnx))
-    opened = open_engine(path, EngineOptions(engine=engine))  # type: ignore[arg-type]
+    path.write_bytes(relu())
+    opened = open_engine(path, EngineOptions(engine=engine))
     assert opened.precision == "fp32"
     with pytest.raises(EngineLoadError, match=r"not a YOLO-NAS model exported by Eyrie"):
         YoloNasDetector(opened, path)
 
 
 def test_the_header_is_read_without_the_onnx_package() -> None:
-    onnx = pytest.importorskip("onnx")
     for path in WEIGHTS.glob("*.onnx"):
         model = onnx.load(path)
         header = ModelHeader.read(path)
@@ -158,9 +159,9 @@ def test_the_precision_picks_the_file_of_a_bundled_model() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("threads", -1), ("max_batch", 0)])
-def test_options_out_of_range_are_refused(key: str, value: int) -> None:
+def test_options_out_of_range_are_refused(key: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{key} must be"):
-        EngineOptions(**{key: value})  # type: ignore[arg-type]
+        EngineOptions(**{key: value})
 
 
 def test_openvino_speaks_to_no_network() -> None:

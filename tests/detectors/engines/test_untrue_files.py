@@ -96,5 +96,6 @@ def test_a_format_that_is_too_new_is_told_in_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["engine", "precision", "hint"])
 def test_names_that_nobody_knows_are_no_options(key: str) -> None:
+    wrong: dict[str, Any] = {key: "int4"}
     with pytest.raises(ValueError, match=rf"{key} must be one of .*, got 'int4'"):
-        EngineOptions(**{key: "int4"})  # type: ignore[arg-type]
+        EngineOptions(**wrong)

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -71,11 +72,11 @@ def recipe(pictures: Path, total: int = 8, lr: float = 1e-3) -> Recipe:
     )
 
 
-def begun(folder: Path, pictures: Path, **options: object) -> Start:
+def begun(folder: Path, pictures: Path, **options: Any) -> Start:
     """What a run in `folder` starts with; it begins as `folder`.pth says."""
     source = write_checkpoint(folder.with_suffix(".pth"))
     make = partial(Start.made, source, recipe(pictures), folder, str(pictures), pictures=4)
-    return make(**options)  # type: ignore[arg-type]
+    return make(**options)
 
 
 def noise(count: int = 2) -> F32:

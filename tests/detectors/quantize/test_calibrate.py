@@ -3,11 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx", reason="needs the train extra")
-
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from detectors.quantize.calibrate import METHODS, Method, clips, collect, ranges, run

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
-pytest.importorskip("onnx", reason="needs the train extra")
 
 from benchmarks.int8_accuracy import agreement, meets
 from detectors.evaluation import Found

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs the train extra")
-pytest.importorskip("onnx", reason="needs the train extra")
 
 import onnx
 import onnxruntime

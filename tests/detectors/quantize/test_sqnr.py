@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
-pytest.importorskip("onnx", reason="needs the train extra")
 
 from detectors.quantize.calibrate import ranges, run
 from detectors.quantize.graph import Graph

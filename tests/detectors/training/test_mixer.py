@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ SCHEDULE = Schedule(total=1000, sizes_px=((0.0, 64),))
 NAMES = ("red", "green")
 
 
-def mixer(folder: Path, batch: int = 6, **options: object) -> Mixer:
-    return Mixer([Folder(folder)], NAMES, batch, 7, SCHEDULE, **options)  # type: ignore[arg-type]
+def mixer(folder: Path, batch: int = 6, **options: Any) -> Mixer:
+    return Mixer([Folder(folder)], NAMES, batch, 7, SCHEDULE, **options)
 
 
 def boxes_of(batch: Batch, place: int) -> list[list[float]]:

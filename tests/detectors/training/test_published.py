@@ -111,7 +111,9 @@ def test_a_rescaled_or_mirrored_box_is_where_its_pixels_are(
 @settings(max_examples=25)
 def test_mosaic_boxes_are_where_their_pixels_are(seed: int) -> None:
     samples = [one_bright_box(80, 100, seed + n) for n in range(4)]
-    black = Sample(np.full_like(samples[0].image, DARK), np.empty((0, 4), np.float32), np.empty(0))  # type: ignore[arg-type]
+    black = Sample(
+        np.full_like(samples[0].image, DARK), np.empty((0, 4), np.float32), np.empty(0, np.int64)
+    )
     for place in range(4):
         four = [samples[n] if n == place else black for n in range(4)]
         made = mosaic_of_four(four, 96, np.random.default_rng(seed))
@@ -123,7 +125,9 @@ def test_mosaic_boxes_are_where_their_pixels_are(seed: int) -> None:
 @given(seed=st.integers(0, 999))
 @settings(max_examples=40)
 def test_the_box_of_a_mixed_in_picture_is_where_its_pixels_are(seed: int) -> None:
-    black = Sample(np.zeros((90, 110, 3), np.uint8), np.empty((0, 4), np.float32), np.empty(0))  # type: ignore[arg-type]
+    black = Sample(
+        np.zeros((90, 110, 3), np.uint8), np.empty((0, 4), np.float32), np.empty(0, np.int64)
+    )
     other = one_bright_box(100, 70, seed)
     made = mixed(black, other, 96, (0.5, 1.5), np.random.default_rng(seed))
     if can_be_seen(made):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_changes_that_cannot_be(key: str, value: object, why: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("batch", 0), ("accumulate", 0), ("ema_limit", 1.5), ("watch", "map75")]
 )
-def test_recipes_check_themselves(key: str, value: object) -> None:
+def test_recipes_check_themselves(key: str, value: Any) -> None:
     made = recipe(PRESETS["eyrie"])
     with pytest.raises(ConfigError, match=key):
-        replace(made, **{key: value})  # type: ignore[arg-type]
+        replace(made, **{key: value})

@@ -1,38 +1,12 @@
-"""The network of one operator is what it is said to be, and keeps whom a plain loop keeps."""
+"""The operator keeps whom a plain loop keeps."""
 
 import numpy as np
-import onnx
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 
-from detectors.yolo_nas.greedy import MODEL, greedy
+from detectors.yolo_nas.greedy import greedy
 from pipeline.core.arrays import F32
 from pipeline.core.boxes import iou_matrix
-
-
-def network() -> onnx.ModelProto:
-    """The content of `greedy.onnx`."""
-    inputs: dict[str, list[int | str | None]] = {
-        "boxes": [1, None, 4], "scores": [1, None, None], "most": [1], "limit": [1], "least": [1],
-    }  # fmt: skip
-    node = helper.make_node("NonMaxSuppression", list(inputs), ["stay"])
-    graph = helper.make_graph(
-        [node],
-        "greedy",
-        [
-            helper.make_tensor_value_info(
-                name, TensorProto.INT64 if name == "most" else TensorProto.FLOAT, shape
-            )
-            for name, shape in inputs.items()
-        ],
-        [helper.make_tensor_value_info("stay", TensorProto.INT64, [None, 3])],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
-
-
-def test_the_file_holds_that_operator_and_nothing_else() -> None:
-    assert onnx.load(MODEL) == network()
 
 
 def boxes(seed: int, count: int) -> F32:

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
-onnx = pytest.importorskip("onnx", reason="needs the train extra")
-from onnx import numpy_helper  # noqa: E402
-
-from benchmarks import proof_pictures  # noqa: E402
-from detectors.engines.open import EngineChoice, EngineOptions, open_engine  # noqa: E402
-from detectors.yolo_nas.attach_proof import attach  # noqa: E402
-from detectors.yolo_nas.detector import METADATA_KEY, WEIGHTS, YoloNasDetector  # noqa: E402
-from detectors.yolo_nas.predict.predictor import YoloNAS  # noqa: E402
-from detectors.yolo_nas.proof import (  # noqa: E402
+from benchmarks import proof_pictures
+from detectors.engines.open import EngineChoice, EngineOptions, open_engine
+from detectors.yolo_nas.attach_proof import attach
+from detectors.yolo_nas.detector import METADATA_KEY, WEIGHTS, YoloNasDetector
+from detectors.yolo_nas.predict.predictor import YoloNAS
+from detectors.yolo_nas.proof import (
     LIMITS,
     PICTURES,
     PROOF_KEY,
@@ -30,7 +29,7 @@ from detectors.yolo_nas.proof import (  # noqa: E402
     pictures,
     pictures_sha256,
 )
-from pipeline.core.errors import EngineLoadError  # noqa: E402
+from pipeline.core.errors import EngineLoadError
 
 FP32, INT8 = WEIGHTS / "yolo_nas_n.onnx", WEIGHTS / "yolo_nas_n_int8.onnx"
 Model = Any

@@ -61,7 +61,15 @@ def test_no_sink_writes_over_the_file_of_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cores", "files", "at_once", "threads"),
-    [(2, 2, 8, 1), (2, 4, 8, 1), (16, 2, 8, 4), (16, 100, 8, 2), (16, 100, 100, 1), (4, 2, 1, 4)],
+    [
+        (2, 2, 1, 1),
+        (2, 2, 8, 1),
+        (2, 4, 8, 1),
+        (16, 2, 8, 4),
+        (16, 100, 8, 2),
+        (16, 100, 100, 1),
+        (4, 2, 1, 4),
+    ],
 )
 def test_files_that_are_decoded_at_once_share_the_cores(
     monkeypatch: pytest.MonkeyPatch, cores: int, files: int, at_once: int, threads: int

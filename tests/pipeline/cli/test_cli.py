@@ -303,15 +303,15 @@ def test_check_says_in_plain_words_what_is_wrong(tmp_path: Path) -> None:
     result = eyrie("check", config)
     assert result.returncode == 1
     assert f"ok    appearance model {tmp_path}/colour.onnx: makes 3 numbers" in result.stdout
-    assert "ok    stream a: 1 source(s) give pictures: 64x48" in result.stdout
+    assert "ok    stream a: pictures from 1 source: 64x48" in result.stdout
     assert f"wrong stream b: stream 'b': {tmp_path}/none.mp4 does not exist" in result.stdout
-    assert "ok    stream c: 1 source(s) give pictures: 64x64" in result.stdout
+    assert "ok    stream c: pictures from 1 source: 64x64" in result.stdout
     assert "wrong sink redis" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
 
 
 def test_the_first_signal_drains(tmp_path: Path) -> None:
-    clip = encode(tmp_path / "clip.mp4", 250, rate=25)
+    clip = encode(tmp_path / "clip.mp4", 250, rate=4)
     config = tmp_path / "c.yaml"
     config.write_text(
         f"streams: [{{id: a, source: {{kind: file, path: {clip}, realtime: true}}}}]\n"

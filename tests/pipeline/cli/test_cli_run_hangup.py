@@ -10,18 +10,23 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from pipeline.core.messages import FrameMessage, Message, decode
+from tests.services.redis_servers import wait_until
 from tests.stages.sources.clips import encode
 
 ROOT = Path(__file__).resolve().parents[3]
 EYRIE = (sys.executable, "-c", "from pipeline.cli import main; main()")
-WITHIN_S = 60
+WITHIN_S = 180
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def configuration(clip: Path, out: Path, streams: dict[str, int], more: str = "") -> str:
-    """Streams with their caps on the frame rate."""
+    """Streams with their caps on the frame rate, of which a busy machine drops nothing else."""
     lines = [
-        f"  - {{id: {name}, queue_frames: 1000, fps: {fps},"
+        f"  - {{id: {name}, when_full: block, fps: {fps},"
         f" source: {{kind: file, path: {clip}, realtime: true}}}}"
         for name, fps in streams.items()
     ]
@@ -35,12 +40,18 @@ def told(out: Path, name: str) -> list[Message]:
     return [decode(line) for line in lines]
 
 
+def frames(out: Path, name: str) -> int:
+    """The frame messages so far; decoding them each time would take the run's share of the CPU."""
+    path = out / f"{name}.jsonl"
+    return path.read_bytes().count(b'"kind":"frame"') if path.exists() else 0
+
+
 def wait_for_frames(out: Path, *names: str) -> None:
-    goals = {name: len(told(out, name)) + 3 for name in names}
-    deadline_s = time.monotonic() + WITHIN_S
-    while any(len(told(out, name)) < goal for name, goal in goals.items()):
-        assert time.monotonic() < deadline_s, f"no more frames of {names}"
-        select.select([], [], [], 0.05)
+    goals = {name: frames(out, name) + 3 for name in names}
+    wait_until(
+        lambda: all(frames(out, name) >= goal for name, goal in goals.items()),
+        f"more frames of {names}", WITHIN_S,
+    )  # fmt: skip
 
 
 class Command:
@@ -50,9 +61,10 @@ class Command:
         self._process = process
 
     def hang_up(self) -> str:
-        """SIGHUP: the lines of its answer, without their times."""
+        """SIGHUP: the lines of its answer, without their times and without others."""
         self._process.send_signal(signal.SIGHUP)
-        return self.until(b"SIGHUP: ")
+        said = self.until(b"SIGHUP: ").splitlines(keepends=True)
+        return "".join(line for line in said if "SIGHUP: " in line)
 
     def until(self, word: bytes) -> str:
         """What it says until a line with this, without the times."""
@@ -68,7 +80,7 @@ class Command:
 
 
 def test_a_hangup_changes_the_streams_that_differ_and_nothing_else(tmp_path: Path) -> None:
-    clip = encode(tmp_path / "clip.mp4", 4500, rate=50)
+    clip = encode(tmp_path / "clip.mp4", 3000, rate=10)
     out, file = tmp_path / "out", tmp_path / "c.yaml"
     file.write_text(configuration(clip, out, {"still": 4, "changes": 4, "goes": 4}))
     command = [*EYRIE, "run", str(file), "--quiet"]
@@ -84,7 +96,7 @@ def test_a_hangup_changes_the_streams_that_differ_and_nothing_else(tmp_path: Pat
             file.write_text(configuration(clip, out, streams, "batch: {size: 3}"))
             lines = run.hang_up().splitlines()
             while len(lines) < 2:
-                lines += run.until(b"SIGHUP: ").splitlines()
+                lines += [line for line in run.until(b"SIGHUP: ").splitlines() if "SIGHUP" in line]
             assert lines == [
                 "WARNING SIGHUP: only streams change in a run; restart it for the change of"
                 " batch.size",

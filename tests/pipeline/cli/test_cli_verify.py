@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from pipeline.cli.app import app
 from pipeline.core.messages import encode, read
 from tests.services.servers import free_port
 from tests.sinks.consume.told import frame, track_end, whole, write
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def eyrie(*arguments: object, **env: str) -> Result:
@@ -181,6 +186,28 @@ def test_tail_gives_json_and_takes_wishes(tmp_path: Path) -> None:
     assert shown("--class", "car") == []
     assert shown("--since", "2026-01-02") == []
     assert shown("--since", "2025-12-31T00:00:00Z") == messages
+
+
+def test_tail_says_what_it_skips_and_the_exit_code_does_too(tmp_path: Path) -> None:
+    path = tmp_path / "gate.jsonl"
+    path.write_bytes(b"hello\n\0\xff\x1b[31m\n[1, 2]\n" + b"[" * 100_000 + b"\n" + b"{}\n" * 20)
+    result = eyrie("tail", path, "--no-follow")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    last = result.stderr.splitlines()[-1]
+    assert last == "eyrie: skipped 24 records, of another form than Eyrie's messages"
+
+
+def test_tail_that_has_nothing_to_show_says_what_it_waits_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "gate.jsonl", [frame(0)])
+    code = "from pipeline.cli import main; main()"
+    command = [sys.executable, "-c", code, "tail", str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert told == "waiting for new messages; --since oldest shows what is there\n"
 
 
 def test_tail_refuses_a_time_that_is_none(tmp_path: Path) -> None:

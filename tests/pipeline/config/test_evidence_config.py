@@ -25,7 +25,7 @@ def test_nothing_is_kept_or_hidden_unless_it_is_said() -> None:
     assert config.privacy_of(config.streams[0]) == "off"
     assert make_evidence_outlet(config) is None
     pixels = make_pixels(config, config.streams[0], (), None)
-    assert (pixels.shade, pixels.desk, pixels.wanted) == (None, None, False)
+    assert (pixels.privacy, pixels.recorder, pixels.wanted) == (None, None, False)
 
 
 def test_a_stream_changes_only_the_keys_that_it_gives() -> None:
@@ -95,9 +95,9 @@ def test_clips_go_with_privacy_of_other_streams() -> None:
     outlet = make_evidence_outlet(config)
     camera, street = (make_pixels(config, s, PEOPLE, outlet) for s in config.streams)
     assert camera.ring is not None
-    assert camera.shade is None
+    assert camera.privacy is None
     assert street.ring is None
-    assert street.shade is not None
+    assert street.privacy is not None
 
 
 def test_a_model_that_knows_no_people_cannot_hide_them() -> None:

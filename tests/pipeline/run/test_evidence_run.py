@@ -25,7 +25,7 @@ from pipeline.run.inbox import Detected
 from pipeline.run.route import Route
 from sinks.memory import MemorySink
 from sinks.video import VideoSink
-from stages.privacy import Shade
+from stages.privacy import PrivacyMask
 from tests.pipeline.compose.test_compose import composer
 from tests.pipeline.load.load_world import idle_stream
 from tests.services import crossing, numbered
@@ -160,7 +160,7 @@ async def test_a_stream_that_is_reconfigured_keeps_what_it_says_then(tmp_path: P
     ("pixels", "draws", "kept"),
     [
         (Pixels(), False, False),
-        (Pixels(shade=Shade("persons", [0])), False, False),
+        (Pixels(privacy=PrivacyMask("persons", [0])), False, False),
         (Pixels(), True, True),
         (None, True, False),
     ],

@@ -91,6 +91,7 @@ def test_raw_pixels_are_taken_from_a_frame_in_one_place_only() -> None:
         "pipeline/run/publish.py": ["item.picture"],  # to Pixels
         "pipeline/stream/stream.py": ["frame.picture"],  # to the health check, which gives numbers
         "pipeline/workers/layout.py": ["picture.rgb"],  # to memory of two processes
+        "pipeline/workers/lent.py": ["self._picture.rgb"],  # of the picture that it is
         "pipeline/workers/serving.py": ["frame.picture"],  # from one to the other
         "stages/privacy.py": ["self._pixels.rgb"],  # made private there
     }

@@ -289,6 +289,19 @@ async def test_changes_that_meet_the_end_of_the_run_fail_and_nothing_hangs(
     assert threads() == 0
 
 
+async def test_of_several_changes_that_fail_none_is_silent(
+    clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(why: str) -> None:
+        raise ConfigError("streams", why)
+
+    run = Run(camera("a", clip))
+    with pytest.raises(ConfigError, match="first"):
+        await run._change(fail("first"), fail("second"), fail("third"))
+    told = [f"a stream was not changed: streams: {why}" for why in ("second", "third")]
+    assert caplog.messages == told
+
+
 async def test_another_configuration_touches_only_what_differs(clip: Path) -> None:
     async with Run(*(camera(name, clip) for name in "abc")) as run:
         await run.more(*"abc")

@@ -14,7 +14,7 @@ from pipeline import Pipeline
 from pipeline.build import evidence as open_evidence
 from pipeline.build import outlets as open_outlet
 from pipeline.core.clock import SystemClock
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import ConfigError, SinkUnavailable
 from pipeline.run import member, runner
 from sinks.base import Outgoing
 from sinks.memory import MemorySink
@@ -211,20 +211,48 @@ async def test_what_is_open_is_closed_however_often_its_caller_is_cancelled(clip
     assert closed.is_set()
 
 
-@pytest.mark.parametrize("where", ["open", "close"])
-async def test_an_iterator_that_ends_in_a_sink_is_an_error_and_no_silence(
-    clip: Path, where: str
-) -> None:
-    def fail(self: MemorySink) -> None:
-        next(iter(()))
+async def test_an_iterator_that_ends_in_a_sink_is_an_error_and_no_silence(clip: Path) -> None:
+    class Empty(MemorySink):
+        def open(self) -> None:
+            next(iter(()))
 
-    sink = type("Empty", (MemorySink,), {where: fail})()
+    sink = Empty()
     with pytest.raises(RuntimeError, match="StopIteration"):
         async with (
             asyncio.timeout(20),
             Pipeline(of(recording("a", clip)), detector=DETECTOR, sinks=[sink]) as pipeline,
         ):
             await pipeline.wait()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SinkUnavailable("b", "no space left"), "no space left"),
+        (ValueError("no\nfile"), r"unexpected ValueError: no\nfile"),
+        (StopIteration(), "unexpected StopIteration: "),
+    ],
+)
+async def test_a_sink_that_cannot_be_closed_is_reported_and_the_others_are_closed(
+    clip: Path, error: Exception, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[str] = []
+
+    class Closing(MemorySink):
+        def close(self) -> None:
+            closed.append(self.name)
+            if self.name == "b":
+                raise error
+
+    pipeline = Pipeline(
+        of(recording("a", clip)), detector=DETECTOR, sinks=[Closing(name) for name in "abc"]
+    )
+    async with asyncio.timeout(20), pipeline:
+        assert (await pipeline.wait()).errors == []
+    assert closed == ["c", "b", "a"]
+    told = f"sink 'b': cannot be closed: {said}"
+    assert pipeline.report().errors == [told]
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [told]
 
 
 async def test_a_pipeline_runs_once(clip: Path) -> None:

@@ -27,7 +27,7 @@ WHY = "stream 'b': behind the detector: unexpected RuntimeError: oops"
 
 
 class Fuse:
-    """A plane, looker or shade that raises once, at its `at`-th call."""
+    """A plane, looker or privacy mask that raises once, at its `at`-th call."""
 
     def __init__(self, at: int = FAULT_AT, resets: int = -1) -> None:
         self._left, self._resets_left = at, resets
@@ -56,7 +56,7 @@ class Fuse:
 FAULTY_SHADE: Any = Fuse()
 
 
-class FaultyDesk:
+class FaultyRecorder:
     """Evidence that fails when it is asked for."""
 
     ring = None
@@ -132,8 +132,8 @@ async def test_a_frame_whose_event_fails_is_told(
     clip = numbered.make(tmp_path / "a.mp4", 90)
     files = [recording(name, clip).model_dump() for name in "ab"]
     streams = [StreamConfig.model_validate({**file, "lines": [crossing.LINE]}) for file in files]
-    desk: Any = FaultyDesk()
-    monkeypatch.setattr(open_evidence, "make_pixels", of_b(Pixels(None, desk), Pixels()))
+    recorder: Any = FaultyRecorder()
+    monkeypatch.setattr(open_evidence, "make_pixels", of_b(Pixels(None, recorder), Pixels()))
     async with Run(*streams, detector=crossing.WALKERS) as run:
         await asyncio.wait_for(run.wait(), BUSY_S)
     (crossed,) = crossing.crossings(run.sink.messages)

@@ -187,7 +187,7 @@ def test_a_camera_that_comes_and_goes_does_not_fill_the_log(
         "stream 'gate': the camera closed the connection",
         "stream 'gate' is up again after 1 failure(s)",
     ]
-    assert stream._backoff.failures == 50  # none of them was up for long
+    assert stream._tries.failures == 50  # none of them was up for long
 
 
 class HangingSource(ScriptedSource):

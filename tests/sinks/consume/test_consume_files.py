@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.messages import encode
-from sinks.consume import ConsumeError, Consumer, Gap, consume
+from sinks.consume import ConsumeError, Consumer, Gap, consume, files
 from sinks.consume.base import Record
 from tests.services.streams import START
 from tests.sinks.consume.told import frame, whole, write
@@ -99,6 +100,31 @@ async def test_what_is_no_message_is_skipped_and_told(tmp_path: Path) -> None:
     assert consumer.account.invalid == len(refused) == 2
     assert refused[1][0].body == b"rubbish"
     assert "schema" in refused[0][1] or "message_id" in refused[0][1]
+
+
+async def test_much_that_is_no_message_is_counted_and_logged_now_and_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "gate.jsonl"
+    path.write_text("rubbish\n" * 500)
+    consumer = consume(str(path), follow=False)
+    begin_s = time.monotonic()
+    assert await all_of(consumer) == []
+    took_s = time.monotonic() - begin_s
+    assert consumer.account.invalid == 500
+    assert 10 <= len(caplog.messages) <= 10 + took_s
+    assert caplog.messages[0].startswith(f"{path} at 0: no message, skipped (1 so far): body: ")
+
+
+async def test_a_line_without_an_end_does_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LONGEST_LINE_BYTES", 1 << 12)
+    path = write(tmp_path / "gate.jsonl", [frame(0)])
+    with path.open("ab") as file:
+        file.write(b"x" * (1 << 12))
+    with pytest.raises(ConsumeError, match=r"gate\.jsonl: has a line of 4096 bytes or more"):
+        await all_of(consume(str(path), follow=False))
 
 
 async def test_cancelling_ends_the_thread(tmp_path: Path) -> None:

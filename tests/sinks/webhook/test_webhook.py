@@ -250,12 +250,26 @@ def test_a_receiver_that_does_not_answer_is_given_up_in_time() -> None:
 
 def test_an_answer_without_an_end_is_read_for_as_long_as_one_may_take() -> None:
     messages = outgoing(["gate"], frames=3)
-    with Hook(Answer(200, drips=True)) as hook:
+    with Hook(Answer(200, drips="body")) as hook:
         sink = _sink(hook, timeout_s=0.2)
         sink.open()
         sink.write(messages)
         sink.flush(20)
         assert sink.delivered_total == len(messages)
+        sink.close()
+
+
+def test_headers_without_an_end_are_waited_for_as_long_as_for_an_answer() -> None:
+    messages = outgoing(["gate"], frames=3)
+    with Hook(Answer(200, drips="header")) as hook:
+        sink = _sink(hook, timeout_s=0.2)
+        sink.open()
+        sink.write(messages)
+        begin_s = time.monotonic()
+        with pytest.raises(SinkUnavailable, match=r"no answer within 0\.2 s"):
+            sink.flush(20)
+        assert 0.2 <= time.monotonic() - begin_s < 10
+        assert _deliver(sink, []) == []
         sink.close()
 
 

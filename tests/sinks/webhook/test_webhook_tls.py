@@ -9,7 +9,7 @@ from pipeline.core.errors import Rejected, SinkUnavailable
 from sinks.tls import Tls
 from sinks.webhook import WebhookSink
 from tests.services.certificates import Authority, Certificate
-from tests.services.hook import Hook
+from tests.services.hook import Answer, Hook
 from tests.services.streams import bodies_by_stream, outgoing
 
 
@@ -93,3 +93,16 @@ def test_a_client_certificate(server: _Shown, other: _Shown) -> None:
 def test_a_certificate_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match=r"tls\.ca: there is no file '.*none\.pem'"):
         _open("https://localhost:1/", Tls(ca=tmp_path / "none.pem"))
+
+
+def test_an_answer_that_takes_too_long_is_given_up_within_tls(server: _Shown) -> None:
+    messages = outgoing(["gate"], frames=3)
+    with Hook(Answer(200, drips="header")).with_tls(server.certificate) as hook:
+        sink = WebhookSink(hook.url, tls=Tls(ca=server.authority), timeout_s=0.5)
+        sink.open()
+        sink.write(messages)
+        with pytest.raises(SinkUnavailable, match=r"no answer within 0\.5 s"):
+            sink.flush(20)
+        sink.flush(20)
+        sink.close()
+        assert sink.delivered_total == len(messages)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.arrays import F32
+from pipeline.core.arrays import F32, I64
 from pipeline.core.boxes import iou_matrix
-from stages.tracking.assignment import match, overlaps, widened
+from stages.tracking.assignment import match, match_pairs, overlaps, widened
 
 
 def _best_gain(gain: F32) -> float:
@@ -69,3 +69,16 @@ def test_overlap_is_the_iou_of_the_boxes(corners: list[tuple[int, ...]]) -> None
 def test_widened_boxes_grow_on_each_side_by_a_share_of_their_size() -> None:
     wide = widened(np.array([[10, 20, 20, 60]], np.float32), 0.5)
     assert wide.tolist() == [[5, 0, 25, 80]]
+
+
+def test_gains_are_asked_of_contested_pairs_alone() -> None:
+    rows, cols = np.array([0, 1, 1, 3]), np.array([2, 0, 1, 1])
+    gain = np.array([0.1, 0.2, 0.9, 0.3], np.float32)
+    asked: list[int] = []
+
+    def told(pairs: I64) -> F32:
+        asked.extend(pairs.tolist())
+        return gain[pairs]
+
+    assert match_pairs(rows, cols, told).tolist() == [0, 2]
+    assert asked == [1, 2, 3]

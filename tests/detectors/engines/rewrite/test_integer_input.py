@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx", reason="needs the package onnx")
-
 import onnx
+import pytest
 
 from detectors.engines.model_header import GRID_KEY
 from detectors.engines.onnxruntime import OnnxRuntimeEngine

@@ -3,12 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx", reason="needs the package onnx")
-
 import onnx
 import onnxruntime as ort
+import pytest
 from onnx import TensorProto, helper
 
 from detectors.engines.rewrite.sized import sized

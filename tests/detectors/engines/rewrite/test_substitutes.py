@@ -3,11 +3,8 @@
 from collections import Counter
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx", reason="needs the package onnx")
-
 import onnx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
-pytest.importorskip("onnx", reason="needs the package onnx")
 
 import onnx
 import torch

@@ -55,8 +55,8 @@ class _Picture:
 
 @dataclass(slots=True)
 class EvidenceRecorder:
-    """The desk of one stream's events: `refer`, then `take` with the picture of the same frame; the
-    publish thread. Clips come out of `ring` by themselves."""
+    """The recorder of one stream's events: `refer`, then `take` with the picture of the same frame;
+    the publish thread. Clips come out of `ring` by themselves."""
 
     stem: str
     """The name of the stream's folder in that of evidence."""
