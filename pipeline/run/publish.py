@@ -1,5 +1,6 @@
 """The publish thread: results and stream changes become messages and pictures, for the outlets."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -99,7 +100,8 @@ class Publish:
 
     def _turn(self, more: Sequence[Item] = ()) -> None:
         """Publish what waits in the inbox, then `more`, and see to ends and heartbeats."""
-        for item in (*self._inbox.take(_MOST_PER_TURN, 0), *more):
+        most = sys.maxsize if more else _MOST_PER_TURN  # all that came before `more`
+        for item in (*self._inbox.take(most, 0), *more):
             self._handle(item)
         self._end_settled()
         self._stop_if_nobody_reads()

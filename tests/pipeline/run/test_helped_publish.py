@@ -24,10 +24,12 @@ from tests.pipeline.load.load_world import frame, idle_stream
 class Way:
     """The way from a crew of so many to one sink, whose thread does not run."""
 
-    def __init__(self, crew: int, capacity: int = 100, when_full: WhenFull = "block") -> None:
+    def __init__(
+        self, crew: int, capacity: int = 100, when_full: WhenFull = "block", batch: int = 2
+    ) -> None:
         detector = ScriptedDetector(("person",), lambda _: Detections.empty(), concurrency=crew)
         self.outlet = Outlet(MemorySink(), capacity, when_full, SystemClock())
-        self.flow = Flow(detector, BatchConfig(), SystemClock(), [self.outlet])
+        self.flow = Flow(detector, BatchConfig(size=batch), SystemClock(), [self.outlet])
         self.stream = idle_stream(self.flow)
         self.flow.enter(Route(self.stream, composer(self.stream.account), Pixels()))
 
@@ -72,6 +74,14 @@ def test_results_are_published_behind_what_waits_already() -> None:
     way.flow.publish.offer(way.results(2))
     assert way.waiting == 0
     assert way.told() == ["up", 0, 1]
+
+
+def test_all_that_waits_comes_first_however_much_large_batches_let_wait() -> None:
+    way = Way(crew=2, capacity=400, batch=64)
+    for result in way.results(150):
+        way.flow.inbox.put(result)
+    way.flow.publish.offer(way.results(1))
+    assert way.told() + way.told() == list(range(151))
 
 
 def test_one_engine_thread_is_not_held_up_by_publishing() -> None:
