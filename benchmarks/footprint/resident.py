@@ -31,9 +31,11 @@ class Resident:
     peak_mb: float
     """The most that the process itself ever held."""
     with_helpers_mb: float
-    """The most that it and its children held at a time: one prepares the model at the start."""
+    """The most that it and its children held at a time: one prepares the model at the start, and
+    many cameras have worker processes. Mapped files are counted once, those of the process that has
+    most; all else is each one's own."""
     steady_mb: float
-    """Median of the second half of the run."""
+    """Median of that in the second half of the run."""
     files_mb: float
     threads: int
     frames: int
@@ -70,8 +72,8 @@ def resident(clip: Path, streams: int, folder: Path, *, live: bool) -> Resident:
     return Resident(
         streams,
         peak_mb=max(one["peak"] for one in held) * 1.024e-3,
-        with_helpers_mb=max(one["VmRSS"] for one in held) * 1.024e-3,
-        steady_mb=statistics.median(one["VmRSS"] for one in held[len(held) // 2 :]) * 1.024e-3,
+        with_helpers_mb=max(one["together"] for one in held) * 1.024e-3,
+        steady_mb=statistics.median(one["together"] for one in held[len(held) // 2 :]) * 1.024e-3,
         files_mb=max(one["RssFile"] for one in held) * 1.024e-3,
         threads=max(one["Threads"] for one in held),
         frames=sum(_frames(path) for path in folder.glob("*.jsonl")),
@@ -90,13 +92,15 @@ def _config(clip: Path, streams: int, folder: Path, live: bool) -> dict[str, Any
 
 
 def _status(pid: int) -> dict[str, int]:
-    """kB and counts of a process with its children, and its own `peak` so far; little is there
-    while it begins or ends."""
-    own = _status_alone(pid)
-    total = Counter(own)
-    for child in family(pid)[1:]:
-        total.update(_status_alone(child))
-    return {**total, "peak": own.get("VmHWM", 0)}
+    """kB and counts of a process with its children, what they hold `together`, and its own `peak`
+    so far; little is there while it begins or ends."""
+    each = [_status_alone(one) for one in family(pid)] or [{}]
+    total: Counter[str] = Counter()
+    for one in each:
+        total.update(one)
+    files = max(one.get("RssFile", 0) for one in each)
+    together = total["RssAnon"] + total["RssShmem"] + files
+    return {**total, "together": together, "peak": each[0].get("VmHWM", 0), "RssFile": files}
 
 
 def _status_alone(pid: int) -> dict[str, int]:

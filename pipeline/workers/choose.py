@@ -23,7 +23,7 @@ LEAST_CORES: Final = 12
 only decode cost CPU time."""
 LIVE_FPS: Final = 25.0
 """The frames a second of a live stream that does not say how many."""
-MOST_LIVE_HELD: Final = 0.3
+MOST_LIVE_HELD: Final = 0.35
 """The share of time that cameras may hold the interpreter where workers would detect, too."""
 WORKER_HELD_MS: Final = 1.0
 """The time that a frame holds the interpreter of a worker that decodes it and detects in it."""

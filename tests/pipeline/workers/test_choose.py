@@ -32,10 +32,10 @@ def test_many_streams_need_some_and_never_most_cores() -> None:
 
 
 def test_cameras_that_fill_one_interpreter_have_workers_that_detect() -> None:
-    """Measured on two cores: six cameras are no faster with workers, seven and more are."""
-    counts = [choose("auto", [stream()] * n, 2, detect=True).count for n in (0, 1, 6, 7, 16, 99)]
+    """Measured on two cores: seven cameras are no faster with workers, eight and more are."""
+    counts = [choose("auto", [stream()] * n, 2, detect=True).count for n in (0, 1, 7, 8, 16, 99)]
     assert counts == [0, 0, 0, 2, 2, 2]
-    many = [choose("auto", [stream()] * n, 16, detect=True).count for n in range(7, 900)]
+    many = [choose("auto", [stream()] * n, 16, detect=True).count for n in range(8, 900)]
     assert many == sorted(many)
     assert (many[0], many[-1]) == (2, 16)
     assert choose("auto", [stream(fps=5)] * 16, 2, detect=True).count == 0
