@@ -129,6 +129,12 @@ class Channel(Generic[T]):
         if self._kept_out and len(self._items) <= self._refill_at:
             self._room.notify(self._capacity - len(self._items))
 
+    def refill_at_once(self) -> None:
+        """Wake who waits for room whenever there is some, from now on: somebody waits for them."""
+        with self._changed:
+            self._refill_at = self._capacity - 1
+            self._let_in()
+
     def close(self) -> None:
         """Accept no more items; those that wait can still be taken. Idempotent."""
         with self._changed:

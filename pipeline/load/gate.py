@@ -59,6 +59,12 @@ class Gate:
         self.offered += admitted + left_out
         self.admitted += admitted
 
+    def copy(self, keep: float, phase: float) -> None:
+        """Be as open as another gate is, and let the same frames through from now on."""
+        if phase != self.phase:
+            self._credit = phase
+        self.keep, self.phase = keep, phase
+
     def measure(self, elapsed_s: float) -> tuple[int, int, int]:
         """Count (frames let through, those of them lost, those of them too late) in the `elapsed_s`
         since the last call."""

@@ -68,11 +68,12 @@ class Publish:
             self._inbox.wait(self._silence_s())
             with self._publishing:
                 self._turn()
-        self._end_settled()
-        for outlet in (*self._outlets, *self._picture_outlets):
-            outlet.channel.close()
-        for route in self._routes.here.values():
-            self._attempt(route, route.pixels.end)
+        with self._publishing:
+            self._end_settled()
+            for outlet in (*self._outlets, *self._picture_outlets):
+                outlet.channel.close()
+            for route in self._routes.here.values():
+                self._attempt(route, route.pixels.end)
 
     def offer(self, items: Sequence[Item], taken: Callable[[], object] = lambda: None) -> None:
         """Hand results over, in order and by one thread at a time: into the inbox, which blocks

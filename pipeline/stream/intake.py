@@ -101,13 +101,16 @@ class Intake:
         else:
             self._leave_out(frame, "load")
         self.kept += 1
-        if self._most is not None and self.kept >= self._most:
+        if self.kept == self._most:
             self._stopping.set()
 
     def _let_thin(self, source: Source) -> bool:
-        """Have the source leave out what the gate does not let through, if it can. A motion gate
-        must see all frames first."""
-        if self.gate is None or self._motion is not None or not isinstance(source, Thinning):
+        """Have the source leave out what the gate does not let through, if it can: they are counted
+        with the next frame that comes. A motion gate must see all frames first, and `max_frames`
+        counts those left out."""
+        if self.gate is None or self._motion is not None or self._most is not None:
+            return False
+        if not isinstance(source, Thinning):
             return False
         source.thin_by(self.gate)
         return True
@@ -136,7 +139,6 @@ class Intake:
                 self._skipped, reason = self._skipped + 1, "target_fps"
             elif self._thinned < counts.thinned_total:
                 self._thinned, reason = self._thinned + 1, "load"
-                self.kept += 1
             self.account.drop(self.account.decode(), reason)
 
     def _note_decoder(self, decoder: Decoder | None) -> None:

@@ -113,6 +113,7 @@ class Stream:
         """End within two seconds, keeping what is decoded, whatever the decoder does. Never blocks;
         any thread, any number of times."""
         self._stopping.set()
+        self.lane.refill_at_once()
         with self._guard:
             connection = self._connection
         if connection is not None:

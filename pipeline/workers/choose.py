@@ -47,9 +47,10 @@ def choose(
     1000 / `THREAD_HELD_MS` frames a second are the most that one process does, whatever its cores.
 
     Where workers detect, cameras that come near that (`MOST_LIVE_HELD`) have as many as share out
-    what goes there, and two at least. Files, which wait, gain nothing. Elsewhere workers are taken
-    only where the streams come near it (`MOST_HELD`) before the cores are full (`LEAST_CORES`), and
-    never more than half of the cores. `docs/performance.md` has the measurements.
+    what goes there, and two at least, but no more than there are cores or cameras. Files, which
+    wait, gain nothing. Elsewhere workers are taken only where the streams come near it
+    (`MOST_HELD`) before the cores are full (`LEAST_CORES`), and never more than half of the cores.
+    `docs/performance.md` has the measurements.
     """
     if asked != "auto":
         return Choice(asked, "as configured")

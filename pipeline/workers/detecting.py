@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from detectors.base import Detector
-from pipeline.core.errors import EngineLoadError, EngineRunError
+from pipeline.core.errors import EyrieError
 from pipeline.core.log import get_logger
 from pipeline.core.picture import Picture
 from pipeline.workers import wire
@@ -50,8 +50,8 @@ class Detecting:
         with self._connection, contextlib.suppress(ConnectionError):  # the main process is gone
             try:
                 detector = self._shared.get(self._order.make)
-            except EngineLoadError as error:
-                self._connection.send(wire.failed_record(str(error)))
+            except Exception as error:  # noqa: BLE001 - told there as here, with its name
+                self._connection.send(wire.failed_record(_told(error)))
                 return
             self._connection.send(wire.pack(wire.Opened()))
             while packet := self._connection.recv(wire.MOST_BYTES):
@@ -68,16 +68,19 @@ class Detecting:
                 self._answer(detector, request)
 
     def _answer(self, detector: Detector, request: wire.Request) -> None:
-        pictures = [self._picture(*place) for place in request.places]
         try:
+            pictures = [self._picture(*place) for place in request.places]
             packets = [wire.found_record(found) for found in detector.detect(pictures)]
-        except EngineRunError as error:
-            packets = [wire.failed_record(str(error))]
         except Exception as error:  # noqa: BLE001 - told there as here, with its name
-            packets = [wire.failed_record(f"unexpected {type(error).__name__}: {error}")]
+            packets = [wire.failed_record(_told(error))]
         for packet in packets:
             self._connection.send(packet)
 
     def _picture(self, number: int, slot: int) -> Picture:
         memory, layout = self._memories[number]
         return layout.read(memory.slot(slot))
+
+
+def _told(error: Exception) -> str:
+    is_ours = isinstance(error, EyrieError)
+    return str(error) if is_ours else f"unexpected {type(error).__name__}: {error}"

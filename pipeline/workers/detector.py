@@ -21,8 +21,12 @@ from pipeline.workers.slots import Loans
 log = get_logger(__name__)
 
 ANSWERS_WITHIN_S: Final = 120.0
-"""The time after which a worker that has not answered is stuck, or the machine is: it is ended. A
-large network takes many seconds for a batch."""
+"""The time in which a worker opens its detector, and answers the first time: a large network takes
+many seconds for a batch. One that does not is stuck, or the machine is: it is ended."""
+LEAST_PATIENCE_S: Final = 20.0
+PATIENCE_TIMES: Final = 20
+"""Afterwards it is waited for so many times as long as for its slowest batch, but at least so long:
+results go on in order, so all streams wait meanwhile."""
 AGAIN_AFTER_S: Final = 10.0
 """The pause before a worker is asked to open the detector again, so that one which dies of it does
 not do so all the time."""
@@ -118,25 +122,30 @@ class _Line:
         self._gone: deque[int] = deque()
         self._again_s: float | None = 0.0
         self._open = False
+        self._asked_s: float | None = None
+        """The second of the first request since it is connected."""
+        self._slowest_s = 0.0
+        """The longest time that the worker has taken for a batch."""
         self._connection: socket.socket | None = None
         self._connect()
 
     @property
     def opens(self) -> bool:
-        """True while the worker opens its detector."""
-        return self._connection is not None and not self._open
+        """True while frames wait for the worker to open its detector, which may take a while."""
+        since_s = self._asked_s
+        if self._connection is None or self._open or since_s is None:
+            return False
+        return time.monotonic() - since_s < ANSWERS_WITHIN_S
 
     def detect(self, pictures: Sequence[LentPicture]) -> list[Detections] | None:
         """None: the worker is not there, or not yet. Raises `EngineRunError`."""
-        if self._connection is None:
-            if self._again_s is None or time.monotonic() < self._again_s:
-                return None
-            self._connect()
-        assert self._connection is not None
+        now_s = time.monotonic()
+        if self._connection is None and (self._again_s is None or now_s < self._again_s):
+            return None
         try:
-            if not self._is_open(self._connection):
-                return None
-            return self._ask(self._connection, pictures)
+            connection = self._connection or self._connect()
+            self._asked_s = self._asked_s or now_s
+            return self._ask(connection, pictures) if self._is_open(connection) else None
         except TimeoutError:
             self._worker.kill()
             self._lose()
@@ -150,12 +159,13 @@ class _Line:
             self._connection.close()
             self._connection = None
 
-    def _connect(self) -> None:
+    def _connect(self) -> socket.socket:
         self._worker = self._nth(self._number)
-        self._connection = self._worker.detect(self._order)
-        self._open = False
+        self._connection = connection = self._worker.detect(self._order)
+        self._open, self._asked_s, self._slowest_s = False, None, 0.0
         self._known.clear()
         self._gone.clear()
+        return connection
 
     def _lose(self) -> None:
         self.close()
@@ -190,8 +200,9 @@ class _Line:
             self._introduce(connection, picture)
         forget = tuple(self._gone.popleft() for _ in range(len(self._gone)))
         for number in forget:
-            del self._known[number]
+            self._known.pop(number, None)
         places = tuple((picture.loans.number, picture.slot) for picture in pictures)
+        began_s = time.monotonic()
         connection.send(wire.pack(wire.Request(places, forget)))
         found = []
         for _ in pictures:
@@ -199,6 +210,8 @@ class _Line:
             if isinstance(said, str):
                 raise EngineRunError(said)
             found.append(said)
+        self._slowest_s = max(self._slowest_s, time.monotonic() - began_s)
+        connection.settimeout(max(LEAST_PATIENCE_S, PATIENCE_TIMES * self._slowest_s))
         return found
 
     def _introduce(self, connection: socket.socket, picture: LentPicture) -> None:

@@ -44,7 +44,8 @@ class Workers:
         cores: int,
         make_detector: Callable[[], Detector] | None = None,
     ) -> None:
-        choice = choose(config.workers, streams, cores, detect=make_detector is not None)
+        able = [stream for stream in streams if not _keeps_packets(config, stream)]
+        choice = choose(config.workers, able, cores, detect=make_detector is not None)
         if choice.count and not hasattr(os, "memfd_create"):
             raise ConfigError("workers", "they need Linux, for anonymous shared memory: set 0")
         log.info("workers: %d (%s)", choice.count, choice.reason)
@@ -120,3 +121,8 @@ class Workers:
             self._there.close()
         if self._pool is not None:
             self._pool.close()
+
+
+def _keeps_packets(config: PipelineConfig, stream: StreamConfig) -> bool:
+    wanted = config.evidence_of(stream) if config.evidence is not None else None
+    return wanted is not None and wanted.clip is not None

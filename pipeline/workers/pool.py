@@ -63,7 +63,7 @@ class WorkerProcess:
         """See `pipeline.workers.source.Worker`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
-            with theirs, suppress(ConnectionError):
+            with theirs, suppress(OSError):
                 wire.send_order(self._control, order, theirs)
             try:
                 yield ours
@@ -124,7 +124,7 @@ class WorkerProcess:
 
 
 class Pool:
-    """`count` worker processes. One that dies is replaced when the next stream asks."""
+    """`count` worker processes. One that dies is replaced when the next stream or detector asks."""
 
     def __init__(self, count: int) -> None:
         self._guard = threading.Lock()
@@ -156,10 +156,10 @@ class Pool:
         """All workers, of which the dead are replaced."""
         if self._closed:
             raise RuntimeError("the run is over, and so are its worker processes")
-        self._workers = self.workers
-        while len(self._workers) < self._count:
-            self._workers.append(WorkerProcess(self._started))
-            self._started += 1
+        for place, worker in enumerate(self._workers):
+            if not worker.alive:
+                self._workers[place] = WorkerProcess(self._started)
+                self._started += 1
         return self._workers
 
     def close(self) -> None:

@@ -15,11 +15,14 @@ from typing import Final
 
 import cv2
 
+from pipeline.core.log import get_logger
 from pipeline.memory import share_one_heap
 from pipeline.processes import die_with_parent
 from pipeline.workers import wire
 from pipeline.workers.detecting import Detecting, OneDetector
 from pipeline.workers.serving import Serving
+
+log = get_logger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
 HUNG_AFTER_S: Final = 5.0
@@ -72,7 +75,13 @@ class Worker:
                 self._look()
 
     def _take_order(self) -> bool:
-        received = wire.receive_order(self._control)
+        try:
+            received = wire.receive_order(self._control)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            log.error("worker process: %s", error.strerror)
+            return True
         if received is None:
             return False
         order, connection = received

@@ -79,7 +79,7 @@ class Serving:
                 self._hang_up()
                 return False
             if len(packet) == THIN.size:
-                self._gate.keep, self._gate.phase = THIN.unpack(packet)
+                self._gate.copy(*THIN.unpack(packet))
             else:
                 self._take_back(*RETURN.unpack(packet))
 

@@ -99,13 +99,15 @@ class Memory:
 
 
 class Mapped:
-    """The reading side. Takes `fd`, which is closed when this is dropped; arrays stay valid for as
-    long as anybody keeps them, whatever becomes of the writer."""
+    """The reading side. Takes `fd` and closes it; arrays stay valid for as long as anybody keeps
+    them, whatever becomes of the writer."""
 
     def __init__(self, fd: int, slots: int, slot_bytes: int) -> None:
-        self.fd, self.slots, self.slot_bytes = fd, slots, slot_bytes
-        weakref.finalize(self, os.close, fd)
-        self._map = mmap.mmap(fd, slots * slot_bytes, prot=mmap.PROT_READ)
+        self.slots, self.slot_bytes = slots, slot_bytes
+        try:
+            self._map = mmap.mmap(fd, slots * slot_bytes, prot=mmap.PROT_READ)
+        finally:
+            os.close(fd)
 
     def slot(self, number: int) -> U8:
         """The bytes of a slot, (slot_bytes,) uint8, read-only."""
@@ -116,12 +118,15 @@ class Loans(Mapped):
     """Slots that came filled, each given back when the last array that shows it is dropped.
 
     `give_back` is called then with the number of the slot, in whatever thread that happens; it must
-    be quick and must not raise. `number` is of this memory alone, as long as the process lives.
+    be quick and must not raise. `number` is of this memory alone, as long as the process lives;
+    `fd` is for others who are to read it, and closed when this is dropped.
     """
 
     _numbers = itertools.count()
 
     def __init__(self, fd: int, slots: int, slot_bytes: int, give_back: Callable[[int], None]):
+        self.fd = os.dup(fd)
+        weakref.finalize(self, os.close, self.fd)
         super().__init__(fd, slots, slot_bytes)
         self.number = next(self._numbers)
         self._give_back = give_back

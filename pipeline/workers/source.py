@@ -143,7 +143,8 @@ class WorkerSource:
                 case wire.Accepted():
                     connection.settimeout(None)
                 case wire.NewMemory() as news:
-                    self._map(connection, news)
+                    if not self._map(connection, news):
+                        return None
                 case wire.Over() as over:
                     self._note(over.counts)
                     self._follow(admitted=0)
@@ -192,11 +193,16 @@ class WorkerSource:
             connection.send(THIN.pack(*now), socket.MSG_DONTWAIT)
             self._told = now
 
-    def _map(self, connection: socket.socket, news: wire.NewMemory) -> None:
-        fd = wire.receive_fd(connection)
+    def _map(self, connection: socket.socket, news: wire.NewMemory) -> bool:
+        """Map the memory. False: it has not come, for the worker has died."""
+        try:
+            fd = wire.receive_fd(connection)
+        except ConnectionError:
+            return False
         self._layout, self._generation = news.layout, self._generation + 1
         give_back = partial(self._give_back, connection, self._generation)
         self._loans = Loans(fd, news.slots, news.slot_bytes, give_back)
+        return True
 
     def _frame(self, slot: int, info: tuple[Any, ...]) -> Frame:
         loans, layout = self._loans, self._layout

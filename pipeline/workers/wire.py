@@ -4,6 +4,7 @@ Both ends are this very program under this very user, so records are pickled: wh
 a decoder has the rights of the main process already. The bytes of pictures never come here.
 """
 
+import errno
 import io
 import os
 import pickle
@@ -24,7 +25,7 @@ from pipeline.workers.layout import Layout, Wanted
 from stages.base import Counts, Decoder, Source, Times
 
 MOST_BYTES: Final = 64 * 1024
-"""The most bytes of a packet; what is longer is cut or refused before it is sent."""
+"""The most bytes of a packet; what could be longer is cut before it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,15 @@ def send_order(
 def receive_order(
     control: socket.socket,
 ) -> tuple[Order | DetectOrder, socket.socket] | None:
-    """Receive the next order and its connection; None: the main process has hung up."""
+    """Receive the next order and its connection; None: the main process has hung up. Raises
+    `OSError` for an order that is lost, as this process may open no more files."""
     packet, fds, _, _ = socket.recv_fds(control, MOST_BYTES, 2)
     if not packet:
         return None
+    if len(fds) != 2:
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, "an order came without its files: too many are open")
     connection, memory = fds
     with os.fdopen(memory, "rb") as file:
         file.seek(0)
@@ -220,12 +226,15 @@ def send_memory(connection: socket.socket, news: NewMemory, fd: int) -> None:
 
 
 def receive_fd(connection: socket.socket) -> int:
-    """Receive the descriptor behind a `NewMemory`."""
+    """Receive the descriptor behind a `NewMemory`. Raises `ConnectionError` when none comes: the
+    other side has died in between, or this one may open no more files."""
     _, fds, _, _ = socket.recv_fds(connection, 1, 1)
+    if not fds:
+        raise ConnectionResetError("no memory has come")
     return fds[0]
 
 
-_BOX_BYTES: Final = 24
+_BOX_BYTES, _LONGEST_WHY = 24, 4000
 _FOUND, _FAILED = b"fnd\0", b"err\0"
 
 
@@ -237,7 +246,7 @@ def found_record(found: Detections) -> bytes:
 
 def failed_record(why: str) -> bytes:
     """Pack why a batch could not be detected in."""
-    return _FAILED + why.encode()
+    return _FAILED + why[:_LONGEST_WHY].encode()
 
 
 def is_failure(packet: bytes) -> bool:

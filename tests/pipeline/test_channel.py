@@ -165,3 +165,18 @@ def test_a_drop_is_told_before_any_later_item_can_be_taken() -> None:
     for place, (item, known) in enumerate(seen):
         before = set(range(item)) - set(taken[:place])
         assert before <= set(known)
+
+
+def test_who_waits_for_a_share_of_the_room_is_woken_when_somebody_waits_for_them() -> None:
+    channel: Channel[int] = Channel(4, "block", refill_at=0)
+    for item in range(4):
+        channel.put(item)
+    producer = threading.Thread(target=lambda: channel.put(4))
+    producer.start()
+    room: Any = channel._room
+    until(lambda: len(room._waiters) == 1)
+    assert channel.take(1) == [0]
+    assert len(room._waiters) == 1
+    channel.refill_at_once()
+    producer.join(10)
+    assert not producer.is_alive()

@@ -175,6 +175,16 @@ def test_a_slow_start_says_nothing_of_what_the_engine_can_do_later() -> None:
     assert max(served.values()) - min(served.values()) <= 0.1 * max(served.values())
 
 
+@given(st.floats(0, 0.99), st.floats(0, 0.99))
+def test_a_copy_of_a_gate_lets_the_same_frames_through(keep: float, phase: float) -> None:
+    gate, copy = Gate("a", 0, 1.0), Gate("a", 0, 1.0)
+    gate.phase = phase
+    assert gate.admit()
+    gate.keep = keep
+    copy.copy(keep, phase)
+    assert [gate.admit() for _ in range(50)] == [copy.admit() for _ in range(50)]
+
+
 class Watch:
     """A clock that stands where it was set."""
 

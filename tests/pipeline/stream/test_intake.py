@@ -122,3 +122,14 @@ def test_a_resting_stream_is_thinned_here_for_its_motion_gate_must_see_all() -> 
     story.begin()
     story.count(source, frame(0).info)
     assert source.gate is None
+
+
+def test_a_stream_with_a_last_frame_is_thinned_here_for_those_left_out_count() -> None:
+    config = StreamConfig(
+        id="gate", source=FileSourceConfig(kind="file", path=Path("x"), realtime=True),
+        max_frames=12,
+    )  # fmt: skip
+    story, source = intake(config), Thinned()
+    story.begin()
+    story.count(source, frame(0).info)
+    assert source.gate is None

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from pipeline.core.frame import Frame
 from pipeline.load.gate import Gate, Thinning
 from pipeline.stream.connection import Connection
 from pipeline.workers import wire
-from pipeline.workers.layout import Wanted
+from pipeline.workers.layout import Fit, Wanted
 from pipeline.workers.pool import Pool, WorkerProcess
 from pipeline.workers.source import WorkerSource
 from stages.base import Source
@@ -231,3 +233,35 @@ def _kill(pool: Pool) -> None:
     for worker in pool.workers:
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
+
+
+class Dying:
+    """A worker that dies between the news of a memory and the memory."""
+
+    def __init__(self) -> None:
+        self.served = 0
+
+    @contextmanager
+    def serve(self, stream_id: str, order: wire.Order) -> Iterator[socket.socket]:
+        self.served += 1
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs:
+            theirs.send(wire.pack(wire.Accepted()))
+            theirs.send(wire.pack(wire.NewMemory(Fit(4, 4, (4, 4), (), ()), 1, 4096)))
+            theirs.shutdown(socket.SHUT_RDWR)
+            yield ours
+
+    def kill(self) -> None:
+        """It is dead."""
+
+    def epitaph(self) -> str:
+        return "worker process 0 was killed"
+
+
+def test_a_worker_that_dies_before_its_memory_comes_is_one_that_dies() -> None:
+    worker = Dying()
+    order = wire.Order(b"", Wanted(BOX), 1)
+    source = WorkerSource("a", order, lambda _: worker, live=False, repeats=True)
+    with pytest.raises(SourceUnavailable, match="was killed"):
+        list(source.frames())
+    assert worker.served == 2
