@@ -6,7 +6,7 @@ does. No thread in here.
 
 from collections.abc import Sequence
 from math import isclose
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from pipeline.account import LoadReport, LoadStage
 from pipeline.core.clock import Clock
@@ -44,15 +44,6 @@ TRY_AGAIN_S: Final = 300.0
 """The time without losses after which more is tried, whatever the measurements say."""
 
 
-@runtime_checkable
-class Warming(Protocol):
-    """A detector that is not at its full speed from the first batch on."""
-
-    @property
-    def is_warm(self) -> bool:
-        """False while it opens more of itself. Any thread."""
-
-
 class Load:
     """Judges once a second whether the engine keeps up, and sets the gates.
 
@@ -88,10 +79,6 @@ class Load:
             return
         self._frames += frames
         self._busy_s += busy_s
-
-    def restart(self) -> None:
-        """Forget that the engine has begun: it makes itself ready again."""
-        self._began_work_s = None
 
     @property
     def due(self) -> bool:

@@ -11,7 +11,7 @@ from pipeline.core.detections import Detections
 from pipeline.core.errors import EngineRunError, EyrieError
 from pipeline.core.frame import Frame
 from pipeline.core.log import get_logger
-from pipeline.load.load import Load, Warming
+from pipeline.load.load import Load
 from pipeline.load.pace import Pace
 from pipeline.outlets.outlet import ThreadBody
 from pipeline.run.crew import Crew, Duties, Found
@@ -51,7 +51,6 @@ class Detect:
             self.condition, batch.size, within_s, clock, self._pace, detector.concurrency
         )
         self._load = Load(clock, self._pace)
-        self._warming = detector if isinstance(detector, Warming) else None
         duties = Duties(self._take, self._detect, self._hand_on, self._judge_load, publish.complete)
         self._crew = Crew(detector.concurrency, duties, clock)
 
@@ -147,8 +146,6 @@ class Detect:
         """Decide who gives way. Publishing and a full inbox count as work: slow sinks hold the
         engine up as its own slowness does."""
         self._load.worked(frames, busy_s / self._crew.size)
-        if self._warming is not None and not self._warming.is_warm:
-            self._load.restart()
         if not self._load.due:
             return
         streams = [route.stream for route in self._routes.here.values()]

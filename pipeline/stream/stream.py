@@ -13,7 +13,7 @@ from pipeline.core.backoff import Backoff
 from pipeline.core.clock import Clock
 from pipeline.core.errors import SourceDenied, SourceError, SourceHung
 from pipeline.core.frame import Frame
-from pipeline.core.log import get_logger
+from pipeline.core.log import counted, get_logger
 from pipeline.load.gate import Gate
 from pipeline.stream.changes import (
     StreamChange,
@@ -234,7 +234,7 @@ class Stream:
         failures = self._tries.failures
         # Who was warned of the failure hears of its end, too.
         level = logging.WARNING if failures else logging.INFO
-        again = f" again after {failures} failure(s)" if failures else ""
+        again = f" again after {counted(failures, 'failure')}" if failures else ""
         self._say(level, f"up {level}", f"stream {self.id!r} is up{again}")
         limits = (source.frame_count, self._config.max_frames)
         expected = min((limit for limit in limits if limit is not None), default=None)

@@ -7,13 +7,10 @@ from collections.abc import Callable
 
 from detectors.base import Detector
 from pipeline.core.errors import EyrieError
-from pipeline.core.log import get_logger
 from pipeline.core.picture import Picture
 from pipeline.workers import wire
 from pipeline.workers.layout import Layout
 from pipeline.workers.slots import Mapped
-
-log = get_logger(__name__)
 
 
 class OneDetector:
@@ -24,7 +21,7 @@ class OneDetector:
         self._detector: Detector | None = None
 
     def get(self, make: bytes) -> Detector:
-        """Give it, or open it first, which blocks. Raises `EngineLoadError`."""
+        """Give it, or open it first, which blocks. Raises what that raises."""
         with self._guard:
             if self._detector is None:
                 opened: Callable[[], Detector] = wire.unpack(make)

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from detectors.base import Detector
 from detectors.letterbox import Letterbox
@@ -32,6 +32,9 @@ AGAIN_AFTER_S: Final = 10.0
 not do so all the time."""
 
 
+T = TypeVar("T")
+
+
 class Worker(Protocol):
     """A worker process, as a detector needs it."""
 
@@ -52,18 +55,15 @@ class WorkerDetector:
     """A `Detector` whose pictures are detected in worker processes, past this one's interpreter.
 
     `local` is the same detector in this process. It does what no worker can: pictures that were
-    decoded here, and all while workers have died, so nothing is lost with one. While they open
-    theirs, too; but where it `waits`, for files, they are waited for. `nth` gives the living worker
-    of a number; the threads that call `detect` share them out.
+    decoded here, and all while a worker that has died is replaced, so nothing is lost with one.
+    `nth` gives the living worker of a number; the threads that call `detect` share them out.
+
+    Blocks until the workers have opened their detectors: beside cameras that decode already, that
+    takes twice as long, and costs them frames.
     """
 
     def __init__(
-        self,
-        local: Detector,
-        order: wire.DetectOrder,
-        nth: Callable[[int], Worker],
-        *,
-        waits: bool = False,
+        self, local: Detector, order: wire.DetectOrder, nth: Callable[[int], Worker]
     ) -> None:
         self.labels, self.name, self.sha256 = local.labels, local.name, local.sha256
         self.precision, self.engine_name = local.precision, local.engine_name
@@ -71,22 +71,16 @@ class WorkerDetector:
         self.detected_there_total = 0
         """Pictures that workers have detected in, give or take what threads count at once."""
         self._local = local
-        self._lines = [
-            _Line(number, order, nth, waits=waits) for number in range(local.concurrency)
-        ]
+        self._lines = [_Line(number, order, nth) for number in range(local.concurrency)]
         self._free: queue.SimpleQueue[_Line] = queue.SimpleQueue()
         for line in self._lines:
+            line.wait()
             self._free.put(line)
 
     @property
     def letterbox(self) -> Letterbox | None:
         """See `detectors.base.Detector.letterbox`."""
         return self._local.letterbox
-
-    @property
-    def is_warm(self) -> bool:
-        """See `pipeline.load.load.Warming`."""
-        return not any(line.opens for line in self._lines)
 
     def detect(self, pictures: Sequence[AnyPicture], /) -> list[Detections]:
         """See `detectors.base.Detector.detect`."""
@@ -113,39 +107,31 @@ class WorkerDetector:
 class _Line:
     """The connection to one worker. One thread at a time."""
 
-    def __init__(
-        self, number: int, order: wire.DetectOrder, nth: Callable[[int], Worker], *, waits: bool
-    ) -> None:
-        self._waits = waits
+    def __init__(self, number: int, order: wire.DetectOrder, nth: Callable[[int], Worker]) -> None:
         self._number, self._order, self._nth = number, order, nth
         self._known: dict[int, weakref.ref[Loans]] = {}
         self._gone: deque[int] = deque()
         self._again_s: float | None = 0.0
         self._open = False
-        self._asked_s: float | None = None
-        """The second of the first request since it is connected."""
         self._slowest_s = 0.0
         """The longest time that the worker has taken for a batch."""
         self._connection: socket.socket | None = None
         self._connect()
 
-    @property
-    def opens(self) -> bool:
-        """True while frames wait for the worker to open its detector, which may take a while."""
-        since_s = self._asked_s
-        if self._connection is None or self._open or since_s is None:
-            return False
-        return time.monotonic() - since_s < ANSWERS_WITHIN_S
+    def wait(self) -> None:
+        """Block until the worker has opened its detector, or cannot."""
+        self._attempt(lambda connection: self._is_open(connection, ANSWERS_WITHIN_S))
 
     def detect(self, pictures: Sequence[LentPicture]) -> list[Detections] | None:
         """None: the worker is not there, or not yet. Raises `EngineRunError`."""
-        now_s = time.monotonic()
-        if self._connection is None and (self._again_s is None or now_s < self._again_s):
+        if self._connection is None and (self._again_s is None or time.monotonic() < self._again_s):
             return None
+        return self._attempt(lambda connection: self._ask(connection, pictures))
+
+    def _attempt(self, work: Callable[[socket.socket], T]) -> T | None:
+        """Do something with the worker. None: it is dead, or stuck and ended for it."""
         try:
-            connection = self._connection or self._connect()
-            self._asked_s = self._asked_s or now_s
-            return self._ask(connection, pictures) if self._is_open(connection) else None
+            return work(self._connection or self._connect())
         except TimeoutError:
             self._worker.kill()
             self._lose()
@@ -162,7 +148,7 @@ class _Line:
     def _connect(self) -> socket.socket:
         self._worker = self._nth(self._number)
         self._connection = connection = self._worker.detect(self._order)
-        self._open, self._asked_s, self._slowest_s = False, None, 0.0
+        self._open, self._slowest_s = False, 0.0
         self._known.clear()
         self._gone.clear()
         return connection
@@ -172,11 +158,13 @@ class _Line:
         self._again_s = time.monotonic() + AGAIN_AFTER_S
         log.warning("%s; its share is detected in the main process", self._worker.epitaph())
 
-    def _is_open(self, connection: socket.socket) -> bool:
-        """Whether the worker's detector is open. Raises `ConnectionError` if it is dead."""
+    def _is_open(self, connection: socket.socket, within_s: float = 0.0) -> bool:
+        """Whether the worker's detector is open; where `within_s` is given, that is waited for.
+        Raises `ConnectionError` if the worker is dead, `TimeoutError` if it was waited for in
+        vain."""
         if self._open:
             return True
-        connection.settimeout(ANSWERS_WITHIN_S if self._waits else 0)
+        connection.settimeout(within_s)
         try:
             packet = self._heard(connection)
         except BlockingIOError:
@@ -195,7 +183,11 @@ class _Line:
         log.info("worker process %d detects", self._worker.number)
         return True
 
-    def _ask(self, connection: socket.socket, pictures: Sequence[LentPicture]) -> list[Detections]:
+    def _ask(
+        self, connection: socket.socket, pictures: Sequence[LentPicture]
+    ) -> list[Detections] | None:
+        if not self._is_open(connection):
+            return None
         for picture in pictures:
             self._introduce(connection, picture)
         forget = tuple(self._gone.popleft() for _ in range(len(self._gone)))

@@ -59,10 +59,7 @@ class Workers:
         self._there: WorkerDetector | None = None
         if self._pool is not None and make_detector is not None:
             order = wire.DetectOrder(pickle.dumps(make_detector))
-            waits = not any(stream.live for stream in streams)
-            self.detector = self._there = WorkerDetector(
-                detector, order, self._pool.nth, waits=waits
-            )
+            self.detector = self._there = WorkerDetector(detector, order, self._pool.nth)
 
     @property
     def processes(self) -> list[WorkerProcess]:

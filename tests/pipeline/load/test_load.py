@@ -17,7 +17,6 @@ from pipeline.config import PipelineConfig
 from pipeline.config.file import parse_config
 from pipeline.core.errors import ConfigError
 from pipeline.load.gate import Gate, opening
-from pipeline.load.load import Load
 from tests.pipeline.load.load_world import World, camera, linear, regular
 
 
@@ -183,35 +182,6 @@ def test_a_copy_of_a_gate_lets_the_same_frames_through(keep: float, phase: float
     gate.keep = keep
     copy.copy(keep, phase)
     assert [gate.admit() for _ in range(50)] == [copy.admit() for _ in range(50)]
-
-
-class Watch:
-    """A clock that stands where it was set."""
-
-    now_s = 0.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def utc_ns(self) -> int:
-        return 0
-
-
-def test_while_a_detector_opens_more_of_itself_nobody_gives_way() -> None:
-    """Ten seconds of overload, in which it is told to be warming; three more, and it counts."""
-    watch, gate = Watch(), Gate("cam", 0, 1.0)
-    load = Load(watch)
-    for second in range(1, 21):
-        watch.now_s = float(second)
-        gate.follow(admitted=25, left_out=0)
-        gate.lost += 20
-        load.worked(5, 1.0)
-        if second <= 10:
-            load.restart()
-        load.judge([gate])
-        if second <= 13:
-            assert gate.keep == 1
-    assert gate.keep < 1
 
 
 def test_files_and_streams_that_block_never_give_way() -> None:

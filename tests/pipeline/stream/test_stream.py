@@ -171,7 +171,7 @@ def test_who_is_warned_of_a_failure_is_told_of_its_end(caplog: pytest.LogCapture
     stream, told, _ = live([(0, away()), (0, away()), (1, away())])
     with caplog.at_level(logging.WARNING):
         stream_ends_by_stop(stream, told, after=3)
-    assert "stream 'gate' is up again after 2 failure(s)" in caplog.messages
+    assert "stream 'gate' is up again after 2 failures" in caplog.messages
 
 
 def test_a_camera_that_comes_and_goes_does_not_fill_the_log(
@@ -185,7 +185,7 @@ def test_a_camera_that_comes_and_goes_does_not_fill_the_log(
     assert said == [
         "stream 'gate' is up",
         "stream 'gate': the camera closed the connection",
-        "stream 'gate' is up again after 1 failure(s)",
+        "stream 'gate' is up again after 1 failure",
     ]
     assert stream._tries.failures == 50  # none of them was up for long
 

@@ -98,8 +98,8 @@ def _memories(worker: WorkerProcess) -> int:
 
 
 def until_there(there: WorkerDetector, seen: list[Picture]) -> list[Detections]:
-    """What is found once both workers have opened their detectors, which take turns where one
-    thread asks: until then it is found here."""
+    """What is found once both workers detect, which take turns where one thread asks: while one
+    that died is replaced, it is found here."""
     deadline_s = time.monotonic() + 30
     while True:
         found = [there.detect(seen) for _ in range(2)]
@@ -132,34 +132,6 @@ def test_pictures_of_this_process_are_detected_here(shared: Pool, tmp_path: Path
     array = np.zeros((48, 64, 3), np.uint8)
     assert by_whom(there.detect([array])) == {HERE}
     assert by_whom(there.detect([seen[0], array])) == {HERE}
-    there.close()
-
-
-def test_workers_that_are_given_nothing_are_not_waited_for(shared: Pool) -> None:
-    """Nobody's load would be judged meanwhile."""
-    there = detector(shared, functools.partial(opened, THERE))
-    for _ in range(3):
-        there.detect([np.zeros((48, 64, 3), np.uint8)])
-    assert there.is_warm
-    there.close()
-
-
-def test_while_workers_open_their_detectors_it_is_not_warm(pool: Pool, tmp_path: Path) -> None:
-    there = detector(pool, functools.partial(opened, THERE))
-    assert there.is_warm
-    seen = pictures(pool, tmp_path, 2)
-    for worker in pool.workers:
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGSTOP)
-    cold = detector(pool, functools.partial(opened, THERE))
-    assert by_whom(cold.detect(seen)) == {HERE}
-    assert not cold.is_warm
-    for worker in pool.workers:
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGCONT)
-    until_there(cold, seen)
-    assert cold.is_warm
-    cold.close()
     there.close()
 
 
@@ -214,30 +186,19 @@ def test_a_worker_that_dies_or_hangs_costs_no_picture(
     there.close()
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(damaged, "no such file"), (unheard_of, "unexpected ImportError: no such library")],
+)
 def test_a_worker_that_cannot_open_the_model_is_told_once(
-    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    there = detector(pool, damaged)
+    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    make: Callable[[], Detector], said: str,
+) -> None:  # fmt: skip
+    there = detector(pool, make)
     seen = pictures(pool, tmp_path, 2)
-    deadline_s = time.monotonic() + 30
-    while caplog.text.count("no such file") < 2:  # each thread's worker
-        assert by_whom(there.detect(seen)) == {HERE}
-        assert time.monotonic() < deadline_s
     for _ in range(4):
-        there.detect(seen)
-    assert caplog.text.count("no such file") == 2
-    there.close()
-
-
-def test_a_fault_while_it_is_opened_is_told_and_not_tried_again(
-    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    there = detector(pool, unheard_of)
-    seen = pictures(pool, tmp_path, 2)
-    deadline_s = time.monotonic() + 30
-    while caplog.text.count("unexpected ImportError: no such library") < 2:
         assert by_whom(there.detect(seen)) == {HERE}
-        assert time.monotonic() < deadline_s
+    assert caplog.text.count(said) == 2  # each thread's worker
     assert all(worker.alive for worker in pool.workers)
     there.close()
 
